@@ -1,0 +1,33 @@
+"""scikit-learn's callback protocol, and a stand-in that does nothing before version 1.9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["CallbackSupportMixin", "with_callbacks"]
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class _NoContext:
+        """Takes every call of a callback context, and never asks to stop."""
+
+        def subcontext(self, **kwargs) -> _NoContext:
+            return self
+
+        def call_on_fit_task_begin(self, **kwargs) -> _NoContext:
+            return self
+
+        def call_on_fit_task_end(self, **kwargs) -> bool:
+            return False
+
+    class CallbackSupportMixin:
+        """Gives an estimator a context that does nothing."""
+
+        def _init_callback_context(self, **kwargs) -> _NoContext:
+            return _NoContext()
+
+    def with_callbacks(fit: Callable) -> Callable:
+        """Leave ``fit`` as it is."""
+        return fit

@@ -1,0 +1,310 @@
+"""One layer of a deconvolutional network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel
+
+from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
+from skdeconv._images import check_image_shape, check_images
+from skdeconv._learner import Learner, check_batch_size
+from skdeconv._parameters import (
+    check_coding,
+    check_connectivity,
+    check_filter_size,
+    check_filters,
+)
+from skdeconv._transformer import MapsTransformer, warn_of_zero_maps
+from skdeconv._validation import (
+    check_flag,
+    check_integer,
+    check_real,
+    check_verbose,
+    restored_on_failure,
+)
+from skdeconv.inference import quiet_single_thread
+from skdeconv.learning import normalized, random_filters
+
+
+# Online costs are noisy: one pass without progress says little.
+_PATIENCE = 3
+
+
+class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
+    r"""Convolutional sparse coding: filters learned from images, sparse maps inferred for them.
+
+    An image y is drawn by sparse maps z and filters f of unit norm,
+    :math:`\hat y_c = \sum_k z_k * f_{k,c}`, where * is the valid convolution, so that maps are
+    larger than images by the filter size less one. ``fit`` learns the filters, ``transform``
+    infers the maps, both minimising
+
+    .. math:: \frac{\lambda}{2} \sum_c \| \hat y_c - y_c \|^2 + \sum |z|^p, \quad 0 < p \le 1,
+
+    and ``inverse_transform`` draws images from maps (equations 1 and 2 of [1]_).
+
+    Parameters
+    ----------
+    n_filters : int, default=9
+        Number of filters, and of maps.
+    filter_size : int or (int, int), default=7
+        Height and width of the filters in pixels. Where images have a height of 1, and for rows
+        that are read as signals, an integer means (1, ``filter_size``).
+    lam : float, default=1.0
+        Weight of the squared error, above 0. Larger: better reconstruction, less sparse maps. Its
+        scale depends on that of the images; see :func:`skdeconv.lam_min`.
+    p : float, default=1.0
+        Exponent of the sparsity term, 0 < p <= 1. Below 1 the cost is not convex.
+    positive : bool, default=False
+        Whether maps are non-negative.
+    connectivity : array-like of bool of shape (n_filters, n_channels), default=None
+        Which filter sees which channel; None stands for all.
+    image_shape : tuple of int, default=None
+        Shape of one image, (length,), (height, width) or (height, width, n_channels), where the
+        input is rows. Without it rows are 1-D signals.
+    output : {"rows", "maps"}, default="rows"
+        What ``transform`` returns: one row per image, as classifiers want it, or the stack of
+        maps, as the next step of a pipeline may want it.
+    sparse_output : bool, default=False
+        Whether rows are a csr_array, and maps a :class:`skdeconv.SparseMaps`.
+    solver : {"coordinate_descent", "fista", "half_quadratic"}, default="coordinate_descent"
+        How maps are inferred. "half_quadratic" is the algorithm of [1]_: a reference, whose cost
+        is higher.
+    inference_tol : float, default=1e-3
+        At p = 1 the relative duality gap of an image at which its inference ends.
+    inference_max_iter : int, default=50
+        Largest number of the solver's iterations for one image.
+    beta_min, beta_factor, beta_max : float, default=1.0, 6.0, 1e5
+        Continuation of "half_quadratic": beta grows from the first, by the second, up to the third.
+    beta_repeats : int, default=1
+        Alternations of "half_quadratic" at each beta.
+    cg_max_iter : int, default=2
+        Steps of conjugate gradients in each alternation of "half_quadratic".
+    max_iter : int, default=20
+        Largest number of passes over the images in ``fit``.
+    tol : float, default=1e-4
+        ``fit`` ends when three passes together have lowered the mean cost by less than this
+        fraction of it. 0 runs all passes.
+    batch_size : int, "auto" or None, default="auto"
+        Images coded between two updates of the filters. "auto" takes about 10,000 pixels, at least
+        ten updates a pass. None takes all images: the cost then never rises from pass to pass.
+    forgetting : float, default=60.0
+        At update t, what was learned from earlier maps is weighted by (1 - 1/t)^``forgetting``.
+        Early maps belong to bad filters: 0 forgets nothing.
+    init : array-like of shape (n_filters, h, w, n_channels), default=None
+        First filters; they are normalised. None starts from Gaussian noise.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the filters of the fit before.
+    n_jobs : int, default=None
+        Number of joblib workers that code images. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        For the first filters, the order of the images, and the redraw of unused filters.
+    verbose : int, default=0
+        Above 0 prints a line for each pass.
+
+    Attributes
+    ----------
+    filters_ : ndarray of shape (n_filters, h, w, n_channels)
+        The filters, of unit norm, in the floating type of the images. After a fit from scratch
+        the entry of largest modulus is positive, unless ``positive``.
+    cost_ : ndarray of shape (n_iter_,)
+        Mean cost per image of each pass, each image at the time it was visited.
+    n_iter_ : int
+        Number of passes.
+    image_shape_ : tuple of int
+        Shape of one image as seen in ``fit``.
+    n_features_in_ : int
+        Number of features of a row; absent after a fit on a list of images.
+    feature_names_in_ : ndarray of str
+        Column names seen in ``fit``, where there were any.
+
+    See Also
+    --------
+    skdeconv.lam_min : The scale of ``lam``.
+    skdeconv.preprocessing.LocalContrastNormalizer : What photos need first.
+
+    References
+    ----------
+    .. [1] M. Zeiler, D. Krishnan, G. Taylor, R. Fergus, "Deconvolutional Networks", CVPR 2010.
+
+    Examples
+    --------
+    >>> from skdeconv import DeconvNetLayer
+    >>> from skdeconv.datasets import make_sparse_images
+    >>> images = make_sparse_images(20, (16, 16), n_filters=3, filter_size=5, random_state=0).images
+    >>> layer = DeconvNetLayer(3, 5, lam=10.0, random_state=0).fit(images)
+    >>> layer.transform(images).shape
+    (20, 1200)
+    >>> layer.score(images) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        n_filters: int = 9,
+        filter_size: int | tuple[int, int] = 7,
+        *,
+        lam: float = 1.0,
+        p: float = 1.0,
+        positive: bool = False,
+        connectivity: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        output: str = "rows",
+        sparse_output: bool = False,
+        solver: str = "coordinate_descent",
+        inference_tol: float = 1e-3,
+        inference_max_iter: int = 50,
+        beta_min: float = 1.0,
+        beta_factor: float = 6.0,
+        beta_max: float = 1e5,
+        beta_repeats: int = 1,
+        cg_max_iter: int = 2,
+        max_iter: int = 20,
+        tol: float = 1e-4,
+        batch_size: int | str | None = "auto",
+        forgetting: float = 60.0,
+        init: ArrayLike | None = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state=None,
+        verbose: int = 0,
+    ):
+        self.n_filters = n_filters
+        self.filter_size = filter_size
+        self.lam = lam
+        self.p = p
+        self.positive = positive
+        self.connectivity = connectivity
+        self.image_shape = image_shape
+        self.output = output
+        self.sparse_output = sparse_output
+        self.solver = solver
+        self.inference_tol = inference_tol
+        self.inference_max_iter = inference_max_iter
+        self.beta_min = beta_min
+        self.beta_factor = beta_factor
+        self.beta_max = beta_max
+        self.beta_repeats = beta_repeats
+        self.cg_max_iter = cg_max_iter
+        self.max_iter = max_iter
+        self.tol = tol
+        self.batch_size = batch_size
+        self.forgetting = forgetting
+        self.init = init
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X: ArrayLike, y=None) -> DeconvNetLayer:
+        """Learn filters from images.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or list of images
+            Rows (n_samples, n_features), a stack (n_samples, height, width) or (n_samples, height,
+            width, n_channels), or a list of images of one shape. float32 and float64 are kept,
+            integers become float64. A single photo (height, width) is read as rows: pass X[None].
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : DeconvNetLayer
+            The fitted layer. Where ``fit`` fails or is interrupted, it is as it was before.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is of the wrong type.
+        ValueError
+            If a parameter is out of range, or does not fit the images, or X is not finite.
+        """
+        with restored_on_failure(self):
+            coding = check_coding(self)
+            image_shape = check_image_shape(self.image_shape)
+            images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
+            with Parallel(n_jobs=self.n_jobs) as coding.parallel, quiet_single_thread():
+                learner = self._start(coding, images)
+                fitted = {"image_shape_": shape, "_layout": layout}
+                fitted |= self._learn(learner, fitted, X, y)
+            if layout == "list":
+                vars(self).pop("n_features_in_", None)
+                vars(self).pop("feature_names_in_", None)
+            vars(self).update(fitted)
+            warn_of_zero_maps(self.lam, learner.is_silent, images, fitted["filters_"])
+        return self
+
+    def _start(self, coding, images) -> Learner:
+        """Check the parameters of learning, and make the first filters."""
+        n_filters = check_integer("n_filters", self.n_filters, min_val=1)
+        n_channels, height = images.shape[1:3]
+        shape = n_filters, *check_filter_size(self.filter_size, height), n_channels
+        connectivity = check_connectivity(self.connectivity, n_filters, n_channels)
+        random_state = check_random_state(self.random_state)
+        first = self.init
+        if check_flag("warm_start", self.warm_start) and hasattr(self, "filters_"):
+            first = self.filters_
+        if first is None:
+            filters = random_filters(
+                (n_filters, n_channels, *shape[1:3]), connectivity, random_state, images.dtype
+            )
+        else:
+            name = "init" if first is self.init else "filters_ of the fit before"
+            filters = normalized(check_filters(name, first, shape, images.dtype), connectivity)
+        return Learner(
+            images,
+            filters,
+            coding,
+            connectivity,
+            batch_size=check_batch_size(self.batch_size, images),
+            forgetting=check_real("forgetting", self.forgetting, min_val=0),
+            random_state=random_state,
+        )
+
+    def _learn(self, learner, fitted, X, y) -> dict:
+        """Pass over the images until the cost settles; what was learned, as attributes."""
+        max_iter = check_integer("max_iter", self.max_iter, min_val=1)
+        tol = check_real("tol", self.tol, min_val=0)
+        verbose = check_verbose(self.verbose)
+        context = self._init_callback_context(max_subtasks=max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        costs = []
+        for epoch in range(max_iter):
+            step = context.subcontext(task_name="pass")
+            step.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            costs.append(learner.run_epoch())
+            if verbose:
+                print(f"[DeconvNetLayer] pass {epoch + 1}/{max_iter}: mean cost {costs[-1]:.6g}")
+            learned = {"filters_": self._public_filters(learner), "cost_": np.array(costs)}
+            learned["n_iter_"] = len(costs)
+            told_to_stop = step.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=fitted | learned
+            )
+            if told_to_stop or _settled(costs, tol) or epoch + 1 == max_iter:
+                break
+            learner.revive()
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=fitted | learned
+        )
+        return learned
+
+    def _public_filters(self, learner):
+        """Filters with channels last; of canonical sign where both signs draw the same."""
+        filters = np.ascontiguousarray(learner.filters.transpose(0, 2, 3, 1))
+        if not (self.positive or self.warm_start or self.init is not None):
+            flat = filters.reshape(len(filters), -1)
+            largest = flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]
+            filters *= np.where(largest < 0, -1, 1).astype(filters.dtype)[:, None, None, None]
+        return filters
+
+
+def _settled(costs, tol):
+    """Whether the last passes have not lowered the lowest cost by the fraction ``tol``."""
+    if tol == 0 or len(costs) <= _PATIENCE:
+        return False
+    before = min(costs[:-_PATIENCE])
+    return min(costs[-_PATIENCE:]) >= (1 - tol) * before

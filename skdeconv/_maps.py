@@ -1,0 +1,188 @@
+"""Layouts of maps: the codes that solvers return, and the rows, stacks and sequences of users.
+
+Inside, codes are a csr_array with one row per image, in C order of (n_filters, map_height,
+map_width). In public the filters come last: (n_samples, map_height, map_width, n_filters).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array, issparse, vstack
+from sklearn.utils.validation import check_array
+
+
+class SparseMaps:
+    """Sparse feature maps of several images, as a light sequence.
+
+    Parameters
+    ----------
+    maps : list of csr_array of shape (map_height * map_width, n_filters)
+        The maps of each image; a row is a position, in C order.
+    map_shapes : list of tuple of two ints
+        (map_height, map_width) of each image.
+
+    Attributes
+    ----------
+    shape : tuple of one int
+        The number of images.
+
+    See Also
+    --------
+    skdeconv.DeconvNetLayer : Returns it for ``output="maps", sparse_output=True``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from skdeconv import SparseMaps
+    >>> maps = SparseMaps([csr_array(np.eye(6)), csr_array(np.ones((6, 6)))], [(2, 3), (2, 3)])
+    >>> len(maps), maps.to_dense().shape
+    (2, (2, 2, 3, 6))
+    >>> maps[0].shape
+    (6, 6)
+    """
+
+    def __init__(self, maps: list, map_shapes: list):
+        if len(maps) != len(map_shapes):
+            raise ValueError(
+                f"maps and map_shapes must be of one length, got {len(maps)} and {len(map_shapes)}."
+            )
+        for one, (height, width) in zip(maps, map_shapes, strict=True):
+            if one.shape[0] != height * width:
+                raise ValueError(
+                    f"Maps of {one.shape[0]} positions do not fit map_shapes {(height, width)}."
+                )
+        self.maps = list(maps)
+        self.map_shapes = [tuple(shape) for shape in map_shapes]
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of images, as a tuple."""
+        return (len(self.maps),)
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __repr__(self) -> str:
+        shapes = sorted(set(self.map_shapes))
+        return f"<SparseMaps of {len(self)} images, map shapes {shapes}>"
+
+    def __getitem__(self, key):
+        """One image's CSR matrix for an integer; ``SparseMaps`` for a slice, array or mask."""
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]
+        chosen = np.arange(len(self))[key]
+        if np.ndim(chosen) == 0:
+            return self.maps[chosen]
+        return SparseMaps([self.maps[i] for i in chosen], [self.map_shapes[i] for i in chosen])
+
+    def to_dense(self):
+        """Dense maps.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, map_height, map_width, n_filters) or list
+            One array where all maps have one shape, otherwise a list of arrays.
+        """
+        dense = [
+            one.toarray().reshape(*shape, -1)
+            for one, shape in zip(self.maps, self.map_shapes, strict=True)
+        ]
+        return np.stack(dense) if len(set(self.map_shapes)) == 1 else dense
+
+
+def rows_of_codes(codes: csr_array, maps_shape: tuple[int, int, int]) -> csr_array:
+    """Inside to public order: the filters last, sorted 32-bit indices."""
+    n_filters, height, width = maps_shape
+    kernel, position = np.divmod(codes.indices, height * width)
+    return _reordered(codes, position * n_filters + kernel)
+
+
+def codes_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> csr_array:
+    """Public to inside order: the filters first."""
+    n_filters, height, width = maps_shape
+    position, kernel = np.divmod(rows.indices, n_filters)
+    return _reordered(rows, kernel * (height * width) + position)
+
+
+def _reordered(matrix, indices):
+    # 64-bit indices are refused by liblinear, libsvm and the forests.
+    if max(matrix.shape[1], matrix.nnz) <= np.iinfo(np.int32).max:
+        index_dtype = np.int32
+    else:
+        index_dtype = np.int64
+    indices = indices.astype(index_dtype)
+    indptr = matrix.indptr.astype(index_dtype)
+    # A copy: sorting reorders the values in place, and these are the caller's.
+    result = csr_array((matrix.data.copy(), indices, indptr), shape=matrix.shape)
+    result.sort_indices()
+    return result
+
+
+def present_codes(codes, maps_shape, output, sparse_output):
+    """Codes in the form asked for by ``output`` and ``sparse_output``.
+
+    Returns
+    -------
+    result : ndarray, csr_array or SparseMaps
+        Rows (n_samples, map_height * map_width * n_filters), dense or CSR, or maps (n_samples,
+        map_height, map_width, n_filters), dense or ``SparseMaps``.
+    """
+    rows = rows_of_codes(codes, maps_shape)
+    if output == "rows":
+        return rows if sparse_output else rows.toarray()
+    n_filters, height, width = maps_shape
+    if not sparse_output:
+        return rows.toarray().reshape(len(codes.indptr) - 1, height, width, n_filters)
+    size = (height * width, n_filters)
+    maps = [csr_array(rows[[i]].reshape(size)) for i in range(rows.shape[0])]
+    for one in maps:
+        one.indices, one.indptr = one.indices.astype(np.int32), one.indptr.astype(np.int32)
+    return SparseMaps(maps, [(height, width)] * len(maps))
+
+
+def map_shape_of(codes):
+    """(map_height, map_width) of maps, None for rows."""
+    if isinstance(codes, SparseMaps):
+        return codes.map_shapes[0] if len(codes) else None
+    return codes.shape[1:3] if getattr(codes, "ndim", 2) == 4 else None
+
+
+def check_codes(estimator, X, maps_shape) -> csr_array:
+    """Codes from any form that ``present_codes`` gives, checked against ``maps_shape``.
+
+    Raises
+    ------
+    ValueError
+        If the width of rows, or the shape of maps, does not fit.
+    """
+    n_filters, height, width = maps_shape
+    size = n_filters * height * width
+    if isinstance(X, SparseMaps):
+        for one, shape in zip(X.maps, X.map_shapes, strict=True):
+            if shape != (height, width) or one.shape[1] != n_filters:
+                raise ValueError(
+                    f"X holds maps of shape {(*shape, one.shape[1])}; expected "
+                    f"{(height, width, n_filters)}."
+                )
+        X = vstack([one.reshape((1, size)) for one in X.maps], format="csr")
+    elif not issparse(X) and getattr(X, "ndim", 2) > 2:
+        if X.ndim != 4 or X.shape[1:] != (height, width, n_filters):
+            raise ValueError(
+                f"X has shape {X.shape}; expected maps of shape (n_samples, {height}, {width}, "
+                f"{n_filters}), or rows of {size} features."
+            )
+        X = X.reshape(len(X), -1)
+    X = check_array(
+        X,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        estimator=estimator,
+        input_name="X",
+    )
+    if X.shape[1] != size:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting {size} = "
+            f"{height} x {width} positions x {n_filters} filters."
+        )
+    return codes_of_rows(csr_array(X), maps_shape)

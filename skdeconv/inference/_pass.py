@@ -1,0 +1,90 @@
+"""One pass of inference over many images: chunks of fixed size, joblib, one BLAS thread."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import contextmanager, nullcontext
+from functools import cache
+
+import numpy as np
+from scipy.sparse import vstack
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import ThreadpoolController
+
+from skdeconv.inference._result import InferenceResult
+
+# Coefficients of one chunk: enough small images to share the cost of each call, one large photo.
+_CHUNK = 2**20
+
+
+@cache
+def _controller():
+    return ThreadpoolController()
+
+
+@contextmanager
+def quiet_single_thread():
+    """One BLAS thread, and no warning for each fixed number of sweeps that a solver runs."""
+    with warnings.catch_warnings(), _controller().limit(limits=1, user_api="blas"):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def infer(solve, operator, images, penalty, weight, *, init=None, parallel=None, **options):
+    """Infer the maps of all images, chunk by chunk.
+
+    The result is bit-identical for any number of workers: the chunks are of one size, each runs
+    on one BLAS thread, and no image depends on its neighbours.
+
+    Parameters
+    ----------
+    solve : callable
+        A solver's function.
+    operator, images, penalty, weight, init
+        As for the solver, for any number of images.
+    parallel : joblib.Parallel, default=None
+        Where to run the chunks; None runs them here.
+    **options
+        Further keyword arguments of the solver.
+
+    Returns
+    -------
+    result : InferenceResult
+        Of all images, in order.
+    """
+    size = max(1, _CHUNK // int(np.prod(operator.maps_shape)))
+    here = os.getpid()
+    tasks = (
+        delayed(_infer_chunk)(
+            here,
+            solve,
+            operator,
+            images[chunk],
+            penalty,
+            weight,
+            init=None if init is None else init[chunk],
+            **options,
+        )
+        for chunk in gen_batches(len(images), size)
+    )
+    with quiet_single_thread():
+        results = (parallel or Parallel(n_jobs=1))(tasks)
+    if len(results) == 1:
+        return results[0]
+    return InferenceResult(
+        vstack([one.maps for one in results], format="csr"),
+        *(
+            np.concatenate([getattr(one, name) for one in results])
+            for name in ("cost", "n_iter", "optimality", "converged")
+        ),
+    )
+
+
+def _infer_chunk(caller, solve, *args, **options):
+    # Filters and limits of the calling process reach its threads, but not its workers.
+    elsewhere = os.getpid() != caller
+    with quiet_single_thread() if elsewhere else nullcontext():
+        return solve(*args, **options)

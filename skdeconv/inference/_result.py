@@ -1,0 +1,111 @@
+"""What every solver returns, and the certificate that comes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+
+@dataclass(frozen=True)
+class InferenceResult:
+    """Sparse maps of a stack of images; every field has the sample axis first.
+
+    Parameters
+    ----------
+    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        One row per image, C order of the operator's ``maps_shape``.
+    cost : ndarray of shape (n_samples,), float64
+        ``weight / 2 * ||F z - y||^2 + sum |z|^p`` of the returned maps.
+    n_iter : ndarray of shape (n_samples,), int
+        Iterations used, in the solver's own unit.
+    optimality : ndarray of shape (n_samples,), float64
+        At p = 1 the relative duality gap, a proven bound on the relative suboptimality. At p < 1
+        the largest violation of stationarity on the support: no certificate.
+    converged : ndarray of shape (n_samples,), bool
+        Whether the image met the tolerance.
+    """
+
+    maps: csr_array
+    cost: np.ndarray
+    n_iter: np.ndarray
+    optimality: np.ndarray
+    converged: np.ndarray
+
+
+def squared_norms(images: np.ndarray) -> np.ndarray:
+    """Squared norm of every image, summed in float64."""
+    flat = images.reshape(len(images), -1)
+    return np.einsum("ij,ij->i", flat, flat, dtype=np.float64)
+
+
+def dual_value(
+    images: np.ndarray, residual: np.ndarray, largest: np.ndarray, weight: float
+) -> np.ndarray:
+    r"""Dual objective of the residual, scaled to be feasible.
+
+    With :math:`\theta = \lambda s r`, where :math:`s = \min(1, 1 / \max|\lambda F^T r|)`, it is
+    :math:`\langle\theta, y\rangle - \|\theta\|^2 / (2\lambda)`.
+
+    Parameters
+    ----------
+    images, residual : ndarray of shape (n_samples, n_channels, height, width)
+        The images y, and r = y - F z.
+    largest : ndarray of shape (n_samples,)
+        max of lambda F^T r, with modulus unless the maps are non-negative.
+    weight : float
+        lambda.
+
+    Returns
+    -------
+    dual : ndarray of shape (n_samples,), float64
+        A lower bound on the optimal cost of every image.
+    """
+    scale = 1.0 / np.maximum(1.0, largest.astype(np.float64))
+    flat = images.reshape(len(images), -1), residual.reshape(len(images), -1)
+    inner = np.einsum("ij,ij->i", *flat, dtype=np.float64)
+    return weight * scale * (inner - 0.5 * scale * squared_norms(residual))
+
+
+def relative_gap(cost: np.ndarray, dual: np.ndarray) -> np.ndarray:
+    """Relative duality gap ``(cost - dual) / cost``; zero where the cost is zero."""
+    return np.where(cost > 0, (cost - dual) / np.where(cost > 0, cost, 1.0), 0.0)
+
+
+def stationarity(maps: csr_array, gradient: np.ndarray, p: float) -> np.ndarray:
+    r"""Largest violation of :math:`\lambda F^T r = p |z|^{p-1} \mathrm{sign} z` on the support.
+
+    Parameters
+    ----------
+    maps : csr_array of shape (n_samples, n_coefficients)
+        z.
+    gradient : ndarray of shape (n_samples, ...)
+        lambda F^T r.
+    p : float
+        Exponent of the penalty.
+
+    Returns
+    -------
+    violation : ndarray of shape (n_samples,), float64
+        Zero where the support is empty.
+    """
+    sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))
+    wanted = p * np.abs(maps.data) ** (p - 1) * np.sign(maps.data)
+    violation = np.zeros(maps.shape[0])
+    apart = np.abs(gradient.reshape(maps.shape)[sample, maps.indices] - wanted)
+    np.maximum.at(violation, sample, apart)
+    return violation
+
+
+def cheaper(first: InferenceResult, second: InferenceResult) -> InferenceResult:
+    """For every image the result of lower cost; the first one at a tie."""
+    better = second.cost < first.cost
+    row = np.arange(len(better)) + better * len(better)
+    return InferenceResult(
+        vstack([first.maps, second.maps], format="csr")[row],
+        *(
+            np.where(better, getattr(second, name), getattr(first, name))
+            for name in ("cost", "n_iter", "optimality", "converged")
+        ),
+    )

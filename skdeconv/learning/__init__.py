@@ -1,0 +1,15 @@
+"""Filters for given maps: statistics, updates, initialisation."""
+
+from skdeconv.learning._initialize import normalized, random_filters, redraw
+from skdeconv.learning._kept_maps import KeptMaps
+from skdeconv.learning._statistics import Statistics
+from skdeconv.learning._update import update_filters
+
+__all__ = [
+    "KeptMaps",
+    "Statistics",
+    "normalized",
+    "random_filters",
+    "redraw",
+    "update_filters",
+]

@@ -1,0 +1,122 @@
+"""Filter learning from kept maps, where the sufficient statistics would not fit into memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeconv.learning._spikes import Spikes
+
+# Below this weight a batch is forgotten, and no more than so many are kept once they fade.
+_NEGLIGIBLE, _MOST = 0.05, 64
+
+
+class KeptMaps:
+    """The least-squares problem of the filters, as products with the maps themselves.
+
+    Stands in for ``Statistics``: the same problem, faded in the same way, but no Gram matrix. Its
+    memory grows with the number of non-zeros kept instead of the square of the filters' size.
+
+    Parameters
+    ----------
+    filters_shape : tuple of int
+        (n_filters, n_channels, h, w).
+    images_shape : tuple of int
+        (n_channels, height, width).
+    """
+
+    def __init__(self, filters_shape, images_shape):
+        self.filters_shape, self.images_shape = tuple(filters_shape), tuple(images_shape)
+        self._weights, self._spikes, self._images = [], [], []
+
+    def fade(self, factor: float) -> None:
+        """Multiply the weight of all that was added so far; forget what is negligible."""
+        if factor == 1:
+            return
+        weights = [factor * weight for weight in self._weights]
+        first = max(0, len(weights) - _MOST)
+        kept = [i for i in range(first, len(weights)) if weights[i] > _NEGLIGIBLE]
+        self._weights = [weights[i] for i in kept]
+        self._spikes = [self._spikes[i] for i in kept]
+        self._images = [self._images[i] for i in kept]
+
+    def add(self, maps, images) -> None:
+        """Add a stack of images and their maps."""
+        self._weights.append(1.0)
+        self._spikes.append(Spikes(maps, self.filters_shape, self.images_shape))
+        self._images.append(images)
+
+    def clear(self, kernels) -> None:
+        """Forget the maps of some filters."""
+        for spikes in self._spikes:
+            spikes.values[np.isin(spikes.kernel, kernels)] = 0
+
+    def rescale(self, norms) -> None:
+        """Follow maps that were multiplied by ``norms``, one factor per filter."""
+        for spikes in self._spikes:
+            spikes.values *= norms[spikes.kernel]
+
+    def error(self, flat) -> float:
+        """Half the weighted squared error of filters of shape (K * h * w, C)."""
+        return sum(
+            0.5 * weight * float(np.sum((images - spikes.draw(flat, len(images))) ** 2))
+            for weight, spikes, images in self._batches()
+        )
+
+    def descent(self, flat):
+        """Negative gradient of ``error``."""
+        return sum(
+            weight * spikes.patch_sums(images - spikes.draw(flat, len(images)))
+            for weight, spikes, images in self._batches()
+        )
+
+    def curvature(self, flat):
+        """Product of the Gram matrix with ``flat``."""
+        return sum(
+            weight * spikes.patch_sums(spikes.draw(flat, len(images)))
+            for weight, spikes, images in self._batches()
+        )
+
+    def _batches(self):
+        return zip(self._weights, self._spikes, self._images, strict=True)
+
+
+def update_from_maps(kept, flat, mask, n_iter=3):
+    """Lower the error over the filters by conjugate gradients, each kept within the unit ball.
+
+    Parameters
+    ----------
+    kept : KeptMaps
+        The problem.
+    flat : ndarray of shape (n_filters * h * w, n_channels), float64
+        The filters.
+    mask : ndarray of the same shape, or 1.0
+        Zero where a filter does not see a channel.
+    n_iter : int, default=3
+        Steps of conjugate gradients.
+
+    Returns
+    -------
+    flat : ndarray of shape (n_filters * h * w, n_channels)
+        Filters of no larger error, within the unit ball.
+    """
+    n_filters = kept.filters_shape[0]
+    residual = mask * kept.descent(flat)
+    direction, moved, energy = residual, np.zeros_like(flat), float(np.sum(residual**2))
+    for _ in range(n_iter):
+        if energy == 0:
+            break
+        image = mask * kept.curvature(direction)
+        step = energy / float(np.sum(direction * image))
+        moved = moved + step * direction
+        residual = residual - step * image
+        before, energy = energy, float(np.sum(residual**2))
+        direction = residual + energy / before * direction
+    start = kept.error(flat)
+    # The projection may undo what the conjugate gradients won: then a shorter way is taken.
+    for shrink in 0.5 ** np.arange(8):
+        trial = (flat + shrink * moved).reshape(n_filters, -1)
+        trial /= np.maximum(1.0, np.linalg.norm(trial, axis=1, keepdims=True))
+        trial = trial.reshape(flat.shape)
+        if kept.error(trial) <= start:
+            return trial
+    return flat

@@ -1,0 +1,107 @@
+"""Non-zero coefficients of maps, and the products of the matrix of shifted maps with others."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+class Spikes:
+    """Non-zero coefficients of a stack of maps, sorted by image, row and column.
+
+    Parameters
+    ----------
+    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        The maps, C order of (n_filters, map_height, map_width).
+    filters_shape : tuple of int
+        (n_filters, n_channels, h, w).
+    images_shape : tuple of int
+        (n_channels, height, width).
+    """
+
+    def __init__(self, maps, filters_shape, images_shape):
+        self.n_filters, self.n_channels, self.h, self.w = filters_shape
+        self.height, self.width = images_shape[1:]
+        rows, columns = self.height + self.h - 1, self.width + self.w - 1
+        sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))
+        kernel, position = np.divmod(maps.indices.astype(np.int64), rows * columns)
+        order = np.lexsort((position, sample))
+        self.sample, self.kernel = sample[order], kernel[order]
+        self.y, self.x = np.divmod(position[order], columns)
+        self.values = maps.data[order].astype(np.float64)
+
+    def correlation(self):
+        """Sum of z_k[u] z_k'[u + d] over u, for all lags; (K, K, 2h - 1, 2w - 1)."""
+        n_filters, h, w = self.n_filters, self.h, self.w
+        # Gaps between lines and images keep windows from running into the next one.
+        line = self.sample * (self.height + 2 * h) + self.y
+        stride = self.width + 3 * w
+        key = line * stride + self.x
+        first, last = np.empty((2, h, len(key)), dtype=np.int64)
+        first[0] = np.arange(1, len(key) + 1)
+        for dy in range(h):
+            last[dy] = np.searchsorted(key, key + dy * stride + w - 1, side="right")
+            if dy:
+                first[dy] = np.searchsorted(key, key + dy * stride - (w - 1))
+        count = (last - first).ravel()
+        one = np.repeat(np.tile(np.arange(len(key)), h), count)
+        other = np.arange(count.sum()) + np.repeat(first.ravel() - np.cumsum(count) + count, count)
+        dy, dx = self.y[other] - self.y[one], self.x[other] - self.x[one]
+        bin_ = ((self.kernel[one] * n_filters + self.kernel[other]) * h + dy) * (2 * w - 1)
+        half = np.bincount(
+            bin_ + dx + w - 1,
+            weights=self.values[one] * self.values[other],
+            minlength=n_filters * n_filters * h * (2 * w - 1),
+        ).reshape(n_filters, n_filters, h, 2 * w - 1)
+        full = np.zeros((n_filters, n_filters, 2 * h - 1, 2 * w - 1))
+        full[:, :, h - 1 :] = half
+        full[:, :, :h] += half.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+        energy = np.bincount(self.kernel, weights=self.values**2, minlength=n_filters)
+        full[np.arange(n_filters), np.arange(n_filters), h - 1, w - 1] += energy
+        return full
+
+    def outside(self):
+        """Rows of P for the pixels that the convolution draws outside of the image."""
+        h, w = self.h, self.w
+        top, left = self.y - (h - 1), self.x - (w - 1)
+        cut = (top < 0) | (left < 0) | (top > self.height - h) | (left > self.width - w)
+        top, left = top[cut, None, None] + np.arange(h)[:, None], left[cut, None, None] + np.arange(w)
+        out = (top < 0) | (top >= self.height) | (left < 0) | (left >= self.width)
+        spike, a, b = np.nonzero(out)
+        rows, columns = self.height + 2 * (h - 1), self.width + 2 * (w - 1)
+        y, x = top[spike, a, 0] + h - 1, left[spike, 0, b] + w - 1
+        pixel = (self.sample[cut][spike] * rows + y) * columns + x
+        _, pixel = np.unique(pixel, return_inverse=True)
+        tap = (self.kernel[cut][spike] * h + a) * w + b
+        shape = (int(pixel.max(initial=-1)) + 1, self.n_filters * h * w)
+        return csr_array((self.values[cut][spike], (pixel, tap)), shape=shape)
+
+    def patch_sums(self, images):
+        """P^T y: the sum of z times the image's patch under it, per filter; (K * h * w, C)."""
+        patches = self._padded(images)[self._under()].reshape(len(self.values), -1)
+        chosen = (self.values, (self.kernel, np.arange(len(self.values))))
+        select = csr_array(chosen, shape=(self.n_filters, len(self.values)))
+        return (select @ patches).reshape(-1, self.n_channels)
+
+    def draw(self, flat, n_samples):
+        """P f: the images that filters of shape (K * h * w, C) draw; channels first."""
+        rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
+        taps = flat.reshape(self.n_filters, self.h * self.w, self.n_channels)[self.kernel]
+        under, drawn = self._under().ravel(), np.empty((self.n_channels, n_samples * rows * columns))
+        for channel, plane in enumerate(drawn):
+            weights = (self.values[:, None] * taps[:, :, channel]).ravel()
+            plane[:] = np.bincount(under, weights=weights, minlength=len(plane))
+        images = drawn.reshape(self.n_channels, n_samples, rows, columns).swapaxes(0, 1)
+        return images[:, :, self.h - 1 : rows - self.h + 1, self.w - 1 : columns - self.w + 1]
+
+    def _under(self):
+        """Pixels, in the padded stack, that each spike's filter covers; (n_spikes, h * w)."""
+        rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
+        corner = (self.sample * rows + self.y) * columns + self.x
+        return corner[:, None] + (np.arange(self.h)[:, None] * columns + np.arange(self.w)).ravel()
+
+    def _padded(self, images):
+        """Pixels of the padded stack, channels last."""
+        margins = (0, 0), (0, 0), (self.h - 1, self.h - 1), (self.w - 1, self.w - 1)
+        last = np.pad(images, margins).transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(last).reshape(-1, self.n_channels)

@@ -1,0 +1,168 @@
+"""The valid convolution of sparse maps with filters, as a linear operator."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import rfft2
+from scipy.sparse import csc_array
+
+
+class Convolution:
+    r"""Linear map from sparse maps to an image: valid convolution, summed over the maps.
+
+    .. math:: (F z)_c = \sum_k z_k * f_{k,c}
+
+    The maps are larger than the image by the filter size less one, so that every pixel is
+    covered alike and an image smaller than the filter is legal. Arrays are channels-first. The
+    coefficient ``(k, u, v)`` places filter ``k`` with its corner at the pixel
+    ``(u - h + 1, v - w + 1)``, and what falls outside of the image is cut off.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, n_channels, h, w), float32 or float64
+        The filters; zero where a filter does not see a channel.
+    image_shape : tuple of two ints
+        Height and width of the images in pixels.
+
+    Attributes
+    ----------
+    images_shape : tuple of int
+        (n_channels, height, width).
+    maps_shape : tuple of int
+        (n_filters, height + h - 1, width + w - 1).
+
+    References
+    ----------
+    M. Zeiler, D. Krishnan, G. Taylor, R. Fergus, "Deconvolutional Networks", CVPR 2010,
+    equation 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.operators import Convolution
+    >>> operator = Convolution(np.ones((2, 1, 3, 3)), image_shape=(8, 8))
+    >>> operator.maps_shape
+    (2, 10, 10)
+    >>> operator.forward(np.ones((1, 2, 10, 10)))[0, 0, 0, 0]
+    np.float64(18.0)
+    """
+
+    def __init__(self, filters: np.ndarray, image_shape: tuple[int, int]):
+        n_filters, n_channels, h, w = filters.shape
+        height, width = image_shape
+        self.filters = np.ascontiguousarray(filters)
+        self.images_shape = (n_channels, height, width)
+        self.maps_shape = (n_filters, height + h - 1, width + w - 1)
+        self._matrix = self.filters.reshape(n_filters, -1)
+        # The adjoint correlates: position u sees the pixels u - h + 1 to u.
+        self._pixels = (
+            np.arange(n_channels)[:, None, None] * height * width
+            + np.arange(h)[:, None] * width
+            + np.arange(w)
+        ).ravel()
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Floating type of the filters."""
+        return self.filters.dtype
+
+    def forward(self, maps: np.ndarray) -> np.ndarray:
+        """Draw images from dense maps.
+
+        Parameters
+        ----------
+        maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
+            Sparse maps, as a dense array.
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, n_channels, height, width)
+            The reconstructions.
+        """
+        n_channels, height, width = self.images_shape
+        h, w = self.filters.shape[2:]
+        rows, columns = self.maps_shape[1:]
+        images = np.zeros((len(maps), *self.images_shape), dtype=self.dtype)
+        for image, one in zip(images, maps, strict=True):
+            planes = (self._matrix.T @ one.reshape(len(self._matrix), -1)).reshape(
+                n_channels, h, w, rows, columns
+            )
+            for a in range(h):
+                for b in range(w):
+                    top, left = h - 1 - a, w - 1 - b
+                    image += planes[:, a, b, top : top + height, left : left + width]
+        return images
+
+    def adjoint(self, images: np.ndarray) -> np.ndarray:
+        """Correlate images with the filters.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_samples, n_channels, height, width)
+            Images, mostly residuals.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
+            The inner product of every image with every atom.
+        """
+        n_samples = len(images)
+        h, w = self.filters.shape[2:]
+        padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
+        windows = sliding_window_view(padded, self.maps_shape[1:], axis=(2, 3))
+        columns = np.ascontiguousarray(windows).reshape(n_samples, self._matrix.shape[1], -1)
+        # One product per image, of one size: the result never depends on the stack.
+        return np.matmul(self._matrix, columns).reshape(n_samples, *self.maps_shape)
+
+    def atoms(self, index: np.ndarray) -> csc_array:
+        """Columns of the operator's matrix.
+
+        Parameters
+        ----------
+        index : ndarray of int of shape (n_atoms,)
+            Flat positions in one image's maps, C order of ``maps_shape``.
+
+        Returns
+        -------
+        atoms : csc_array of shape (n_channels * height * width, n_atoms)
+            The images that the chosen coefficients draw, with 32-bit indices. Every column stores
+            as many entries as a filter has; where an atom is cut off they are zeros.
+        """
+        height, width = self.images_shape[1:]
+        h, w = self.filters.shape[2:]
+        kernel, position = np.divmod(index, self.maps_shape[1] * self.maps_shape[2])
+        top, left = np.divmod(position, self.maps_shape[2])
+        top, left = top - (h - 1), left - (w - 1)
+        data = self._matrix[kernel]
+        rows = (top * width + left).astype(np.int32)[:, None] + self._pixels.astype(np.int32)
+        cut = np.flatnonzero((top < 0) | (left < 0) | (top > height - h) | (left > width - w))
+        if cut.size:
+            y = top[cut, None] + np.arange(h)
+            x = left[cut, None] + np.arange(w)
+            inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+            inside = np.tile(inside.reshape(len(cut), -1), (1, self.images_shape[0]))
+            data[cut] *= inside
+            rows[cut] *= inside
+        indptr = np.arange(len(index) + 1, dtype=np.int32) * np.int32(rows.shape[1])
+        shape = (int(np.prod(self.images_shape)), len(index))
+        return csc_array((data.ravel(), rows.ravel(), indptr), shape=shape)
+
+    def norm(self) -> float:
+        """Upper bound on the spectral norm.
+
+        The operator is a part of the circular convolution on the grid of the map, whose norm the
+        Fourier transform gives exactly: at each frequency, that of an (n_filters, n_channels)
+        matrix.
+
+        Returns
+        -------
+        bound : float
+            At least the largest singular value; the true one is approached as images grow.
+        """
+        spectrum = rfft2(self.filters.astype(np.float64), s=self.maps_shape[1:])
+        if self.images_shape[0] == 1:
+            return float(np.sqrt((np.abs(spectrum) ** 2).sum(axis=0).max()))
+        spectrum = spectrum.reshape(*spectrum.shape[:2], -1).transpose(2, 0, 1)
+        gram = spectrum.conj().transpose(0, 2, 1) @ spectrum
+        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[:, -1].max(), 0.0)))
