@@ -90,7 +90,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
     batch_size : int, "auto" or None, default="auto"
         Images coded between two updates of the filters. "auto" takes about 10,000 pixels, at least
         ten updates a pass. None takes all images: the cost then never rises from pass to pass.
-    forgetting : float, default=60.0
+    forgetting : float, default=100.0
         At update t, what was learned from earlier maps is weighted by (1 - 1/t)^``forgetting``.
         Early maps belong to bad filters: 0 forgets nothing.
     init : array-like of shape (n_filters, h, w, n_channels), default=None
@@ -164,7 +164,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         max_iter: int = 20,
         tol: float = 1e-4,
         batch_size: int | str | None = "auto",
-        forgetting: float = 60.0,
+        forgetting: float = 100.0,
         init: ArrayLike | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
@@ -294,7 +294,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
 
     def _public_filters(self, learner):
         """Filters with channels last; of canonical sign where both signs draw the same."""
-        filters = np.ascontiguousarray(learner.filters.transpose(0, 2, 3, 1))
+        filters = learner.filters.transpose(0, 2, 3, 1).copy(order="C")
         if not (self.positive or self.warm_start or self.init is not None):
             flat = filters.reshape(len(filters), -1)
             largest = flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]

@@ -165,6 +165,8 @@ def check_codes(estimator, X, maps_shape) -> csr_array:
                     f"X holds maps of shape {(*shape, one.shape[1])}; expected "
                     f"{(height, width, n_filters)}."
                 )
+        if not len(X):
+            raise ValueError("X holds maps of 0 samples; at least one is required.")
         X = vstack([one.reshape((1, size)) for one in X.maps], format="csr")
     elif not issparse(X) and getattr(X, "ndim", 2) > 2:
         if X.ndim != 4 or X.shape[1:] != (height, width, n_filters):

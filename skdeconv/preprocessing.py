@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import gen_batches
@@ -138,8 +139,8 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
     >>> normalizer = LocalContrastNormalizer(grey=True, image_shape=(40, 30, 3))
     >>> normalizer.fit_transform(rows).shape
     (5, 1200)
-    >>> normalizer.get_feature_names_out()
-    array(['y0_x0', 'y0_x1', ..., 'y39_x29'], shape=(1200,), dtype=object)
+    >>> normalizer.get_feature_names_out()[:2]
+    array(['y0_x0', 'y0_x1'], dtype=object)
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         self.grey = grey
         self.image_shape = image_shape
 
-    def fit(self, X, y=None) -> Self:
+    def fit(self, X: ArrayLike, y=None) -> Self:
         """Check the parameters and record the shape of the images.
 
         Parameters
@@ -200,7 +201,7 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
             self.image_shape_ = shape
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
         """Normalise images.
 
         Parameters
@@ -224,6 +225,8 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self, "image_shape_")
         images, layout, shape = check_images(self, X, reset=False)
+        # Again, since parameters may have been set after fit.
+        self._check_channels(shape)
         weights = self._grey_weights()
         if weights is not None:
             images, shape = _grey(images, weights), shape[:2]
@@ -233,7 +236,7 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         return images_in_layout(result, layout, shape)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Names of the columns of transformed rows.
+        """Name the columns of transformed rows.
 
         Parameters
         ----------

@@ -78,7 +78,7 @@ class Spikes:
 
     def patch_sums(self, images):
         """P^T y: the sum of z times the image's patch under it, per filter; (K * h * w, C)."""
-        patches = self._padded(images)[self._under()].reshape(len(self.values), -1)
+        patches = self._padded(images)[self._under()].reshape(len(self.values), self.h * self.w * self.n_channels)
         chosen = (self.values, (self.kernel, np.arange(len(self.values))))
         select = csr_array(chosen, shape=(self.n_filters, len(self.values)))
         return (select @ patches).reshape(-1, self.n_channels)

@@ -7,8 +7,8 @@ import numpy as np
 from skdeconv.learning._kept_maps import KeptMaps, update_from_maps
 from skdeconv.learning._statistics import Statistics
 
-# Gradient steps of one visit to a filter.
-_STEPS = 3
+# Times that each filter is visited, and gradient steps of one visit.
+_SWEEPS, _STEPS = 3, 3
 
 
 def update_filters(problem, filters, connectivity=None):
@@ -49,15 +49,16 @@ def update_filters(problem, filters, connectivity=None):
 
 
 def _update_from_statistics(statistics: Statistics, flat, mask):
-    """One sweep of block-coordinate descent, by projected gradient steps that never ascend."""
+    """Block-coordinate descent by projected gradient steps that never ascend."""
     gram, target = statistics.gram, statistics.cross
     taps = len(flat) // statistics.filters_shape[0]
-    for k, step in enumerate(_step_lengths(gram, taps)):
+    lengths = _step_lengths(gram, taps)
+    for k in np.tile(np.flatnonzero(lengths), _SWEEPS):
         rows = slice(k * taps, (k + 1) * taps)
         block, one = gram[rows, rows], flat[rows]
         rest = target[rows] - gram[rows] @ flat + block @ one
-        for _ in range(_STEPS if step else 0):
-            one = one + step * (rest - block @ one)
+        for _ in range(_STEPS):
+            one = one + lengths[k] * (rest - block @ one)
             one *= mask if np.isscalar(mask) else mask[rows]
             one /= max(1.0, float(np.linalg.norm(one)))
         flat[rows] = one
