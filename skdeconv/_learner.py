@@ -19,7 +19,7 @@ _LARGEST_GRAM = 256 * 2**20
 # Pixels of a mini-batch of "auto", and the least number of updates in a pass over the images.
 _BATCH_PIXELS, _LEAST_UPDATES = 10_000, 10
 # While the filters still move, maps need not be better than this, in gap and in rounds.
-_LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 3
+_LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 4
 # Images whose residuals are searched for new filters.
 _SEARCHED = 20
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import vstack
 
 from skdeconv.inference._result import (
-    InferenceResult,
+    Finished,
     cheaper,
     dual_value,
     relative_gap,
@@ -66,7 +65,7 @@ def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50
 def _grow(operator, images, positive, weight, init, tol, max_iter):
     """Solve the problem at p = 1 for a stack, each image until its own gap is closed."""
     working = WorkingSet(operator, images, weight, positive, init)
-    finished = _Finished(len(images))
+    finished = Finished(len(images))
     dual = np.full(len(images), -np.inf)
     for iteration in range(max_iter + 1):
         gradient = weight * operator.adjoint(working.residual)
@@ -81,7 +80,7 @@ def _grow(operator, images, positive, weight, init, tol, max_iter):
         if done.any():
             chosen = np.flatnonzero(done)
             part = working.select(chosen)
-            finished.add(part, cost[chosen], gap[chosen], iteration, gap[chosen] <= tol)
+            finished.add(part.maps(), part.samples, cost[chosen], gap[chosen], iteration, gap[chosen] <= tol)
             going = np.flatnonzero(~done)
             if not len(going):
                 break
@@ -107,7 +106,7 @@ def _reweight(operator, images, penalty, weight, maps, smoothing, tol, max_iter)
     for fraction in smoothing:
         eps = (fraction * typical)[working.sample].astype(images.dtype)
         working.descend(_SWEEPS, penalty.slope(working.values, eps))
-    finished = _Finished(len(images))
+    finished = Finished(len(images))
     before = np.full(len(images), np.inf)
     for iteration in range(max_iter + 1):
         # Without smoothing the tangent problem majorises the cost, so that no round can raise it.
@@ -118,8 +117,11 @@ def _reweight(operator, images, penalty, weight, maps, smoothing, tol, max_iter)
             chosen = np.flatnonzero(done)
             part = working.select(chosen)
             gradient = weight * operator.adjoint(part.residual)
-            violation = stationarity(part.maps(), gradient, penalty.p)
-            finished.add(part, cost[chosen], violation, iteration, settled[chosen])
+            found = part.maps()
+            violation = stationarity(found, gradient, penalty.p)
+            finished.add(
+                found, part.samples, cost[chosen], violation, iteration, settled[chosen]
+            )
             going = np.flatnonzero(~done)
             if not len(going):
                 break
@@ -127,32 +129,3 @@ def _reweight(operator, images, penalty, weight, maps, smoothing, tol, max_iter)
         before = cost
         working.descend(_SWEEPS, penalty.slope(working.values, 0))
     return finished.result()
-
-
-class _Finished:
-    """Collects the images of a stack as their solver is done with them."""
-
-    def __init__(self, n_samples: int):
-        self.cost = np.empty(n_samples)
-        self.n_iter = np.empty(n_samples, dtype=int)
-        self.optimality = np.empty(n_samples)
-        self.converged = np.empty(n_samples, dtype=bool)
-        self._samples, self._maps = [], []
-
-    def add(self, working, cost, optimality, n_iter, converged) -> None:
-        """Store the maps of a working set and what is known of each of its images."""
-        samples = working.samples
-        self._samples.append(samples)
-        self._maps.append(working.maps())
-        self.cost[samples] = cost
-        self.n_iter[samples] = n_iter
-        self.optimality[samples] = optimality
-        self.converged[samples] = converged
-
-    def result(self) -> InferenceResult:
-        """All of them, in the order of the stack."""
-        maps = self._maps[0]
-        if len(self._maps) > 1:
-            order = np.argsort(np.concatenate(self._samples))
-            maps = vstack(self._maps, format="csr")[order]
-        return InferenceResult(maps, self.cost, self.n_iter, self.optimality, self.converged)

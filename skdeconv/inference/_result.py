@@ -40,6 +40,19 @@ def squared_norms(images: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", flat, flat, dtype=np.float64)
 
 
+def power_sums(maps: np.ndarray, p: float) -> np.ndarray:
+    """Sum of |z|^p over every image's maps, in float64."""
+    return np.sum(np.abs(maps.reshape(len(maps), -1)) ** p, axis=1, dtype=np.float64)
+
+
+def dense_maps(operator, images: np.ndarray, init: csr_array | None) -> np.ndarray:
+    """Maps to start from as a dense stack; zeros without ``init``."""
+    shape = (len(images), *operator.maps_shape)
+    if init is None:
+        return np.zeros(shape, dtype=images.dtype)
+    return init.toarray().reshape(shape).astype(images.dtype, copy=False)
+
+
 def dual_value(
     images: np.ndarray, residual: np.ndarray, largest: np.ndarray, weight: float
 ) -> np.ndarray:
@@ -78,7 +91,7 @@ def stationarity(maps: csr_array, gradient: np.ndarray, p: float) -> np.ndarray:
 
     Parameters
     ----------
-    maps : csr_array of shape (n_samples, n_coefficients)
+    maps : csr_array of shape (n_samples, n_coefficients), or ndarray of n_samples maps
         z.
     gradient : ndarray of shape (n_samples, ...)
         lambda F^T r.
@@ -90,12 +103,44 @@ def stationarity(maps: csr_array, gradient: np.ndarray, p: float) -> np.ndarray:
     violation : ndarray of shape (n_samples,), float64
         Zero where the support is empty.
     """
+    if isinstance(maps, np.ndarray):
+        maps = csr_array(maps.reshape(len(maps), -1))
     sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))
     wanted = p * np.abs(maps.data) ** (p - 1) * np.sign(maps.data)
     violation = np.zeros(maps.shape[0])
     apart = np.abs(gradient.reshape(maps.shape)[sample, maps.indices] - wanted)
     np.maximum.at(violation, sample, apart)
     return violation
+
+
+class Finished:
+    """Collects the images of a stack as their solver is done with them."""
+
+    def __init__(self, n_samples: int):
+        self.cost = np.empty(n_samples)
+        self.n_iter = np.empty(n_samples, dtype=int)
+        self.optimality = np.empty(n_samples)
+        self.converged = np.empty(n_samples, dtype=bool)
+        self._samples, self._maps = [], []
+
+    def add(self, maps, samples, cost, optimality, n_iter, converged) -> None:
+        """Store the results of ``samples``, their positions in the stack; maps dense or CSR."""
+        if isinstance(maps, np.ndarray):
+            maps = csr_array(maps.reshape(len(maps), int(np.prod(maps.shape[1:]))))
+        self._samples.append(samples)
+        self._maps.append(maps)
+        self.cost[samples] = cost
+        self.n_iter[samples] = n_iter
+        self.optimality[samples] = optimality
+        self.converged[samples] = converged
+
+    def result(self) -> InferenceResult:
+        """All of them, in the order of the stack."""
+        maps = self._maps[0]
+        if len(self._maps) > 1:
+            order = np.argsort(np.concatenate(self._samples))
+            maps = vstack(self._maps, format="csr")[order]
+        return InferenceResult(maps, self.cost, self.n_iter, self.optimality, self.converged)
 
 
 def cheaper(first: InferenceResult, second: InferenceResult) -> InferenceResult:
