@@ -286,7 +286,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
             )
             if told_to_stop or _settled(costs, tol) or epoch + 1 == max_iter:
                 break
-            learner.revive()
+            learner.tend()
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=fitted | learned
         )

@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 
 from skdeconv._validation import check_integer
 from skdeconv.inference import infer
-from skdeconv.learning import KeptMaps, Statistics, redraw, update_filters
+from skdeconv.learning import KeptMaps, Statistics, recenter, redraw, update_filters
 from skdeconv.operators import Convolution
 
 # Bytes of a Gram matrix above which the filters are learned from the kept maps instead.
@@ -20,7 +20,7 @@ _LARGEST_GRAM = 256 * 2**20
 _BATCH_PIXELS, _LEAST_UPDATES = 10_000, 10
 # While the filters still move, maps need not be better than this, in gap and in rounds.
 _LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 4
-# Images whose residuals are searched for new filters.
+# Images whose residuals are searched between passes.
 _SEARCHED = 20
 
 
@@ -91,17 +91,20 @@ class Learner:
         batches = gen_batches(len(order), self.batch_size)
         return sum(self._visit(order[batch]) for batch in batches) / len(order)
 
-    def revive(self) -> None:
-        """Draw new filters for those that no map uses, from what is reconstructed worst."""
+    def tend(self) -> None:
+        """Between passes: move filters that are cut off, and replace those that no map uses."""
+        n_searched = min(_SEARCHED, len(self.images))
+        searched = self.random_state.choice(len(self.images), n_searched, replace=False)
+        searched.sort()
+        if not self._whole_passes:
+            # A move may raise the cost of the moment, which whole passes promise not to.
+            self._recenter(searched)
         used = np.bincount(
             np.concatenate([self._kernels(indices) for indices, _ in self._maps]),
             minlength=len(self.filters),
         )
-        dead = np.flatnonzero(used == 0)
-        if len(dead):
-            n_searched = min(_SEARCHED, len(self.images))
-            searched = self.random_state.choice(len(self.images), n_searched, replace=False)
-            self._redraw(dead, np.sort(searched))
+        if not used.all():
+            self._redraw(np.flatnonzero(used == 0), searched)
 
     @property
     def is_silent(self) -> bool:
@@ -139,14 +142,33 @@ class Learner:
         fits = 8 * (n_filters * h * w) ** 2 <= _LARGEST_GRAM
         return (Statistics if fits else KeptMaps)(self.filters.shape, self.images.shape[1:])
 
-    def _redraw(self, dead, batch):
-        images = self.images[batch]
-        operator = self._operator()
-        maps = self._join(batch).toarray().reshape(len(batch), *operator.maps_shape)
-        self.filters = redraw(
-            self.filters, dead, images - operator.forward(maps), self.connectivity, self.random_state
+    def _recenter(self, batch):
+        maps = self._join(batch)
+        self.filters, moves = recenter(
+            self.filters, maps, self._residuals(batch, maps), self.connectivity
         )
+        moved = np.flatnonzero(moves.any(axis=1))
+        if not len(moved):
+            return
+        self._problem.clear(moved)
+        _, height, width = self._operator().maps_shape
+        for i, (indices, data) in enumerate(self._maps):
+            kernel = self._kernels(indices)
+            y, x = np.divmod(indices % (height * width), width)
+            y, x = y + moves[kernel, 0], x + moves[kernel, 1]
+            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            indices = ((kernel * height + y) * width + x)[inside].astype(indices.dtype)
+            self._maps[i] = indices, data[inside]
+
+    def _redraw(self, dead, batch):
+        residuals = self._residuals(batch, self._join(batch))
+        self.filters = redraw(self.filters, dead, residuals, self.connectivity, self.random_state)
         self._problem.clear(dead)
+
+    def _residuals(self, batch, maps):
+        operator = self._operator()
+        maps = maps.toarray().reshape(len(batch), *operator.maps_shape)
+        return self.images[batch] - operator.forward(maps)
 
     def _kernels(self, indices):
         n_positions = np.prod(np.add(self.images.shape[2:], self.filters.shape[2:]) - 1)

@@ -2,6 +2,7 @@
 
 from skdeconv.learning._initialize import normalized, random_filters, redraw
 from skdeconv.learning._kept_maps import KeptMaps
+from skdeconv.learning._recenter import recenter
 from skdeconv.learning._statistics import Statistics
 from skdeconv.learning._update import update_filters
 
@@ -10,6 +11,7 @@ __all__ = [
     "Statistics",
     "normalized",
     "random_filters",
+    "recenter",
     "redraw",
     "update_filters",
 ]

@@ -76,9 +76,13 @@ class Spikes:
         shape = (int(pixel.max(initial=-1)) + 1, self.n_filters * h * w)
         return csr_array((self.values[cut][spike], (pixel, tap)), shape=shape)
 
-    def patch_sums(self, images):
-        """P^T y: the sum of z times the image's patch under it, per filter; (K * h * w, C)."""
-        patches = self._padded(images)[self._under()].reshape(len(self.values), self.h * self.w * self.n_channels)
+    def patch_sums(self, images, margin=(0, 0)):
+        """P^T y: the sum of z times the image's patch under it, per filter; (K * h * w, C).
+
+        With a margin the patches are those of filters that are larger by it on every side.
+        """
+        patches = self._padded(images, margin)[self._under(margin)]
+        patches = patches.reshape(len(self.values), patches.shape[1] * self.n_channels)
         chosen = (self.values, (self.kernel, np.arange(len(self.values))))
         select = csr_array(chosen, shape=(self.n_filters, len(self.values)))
         return (select @ patches).reshape(-1, self.n_channels)
@@ -94,14 +98,15 @@ class Spikes:
         images = drawn.reshape(self.n_channels, n_samples, rows, columns).swapaxes(0, 1)
         return images[:, :, self.h - 1 : rows - self.h + 1, self.w - 1 : columns - self.w + 1]
 
-    def _under(self):
+    def _under(self, margin=(0, 0)):
         """Pixels, in the padded stack, that each spike's filter covers; (n_spikes, h * w)."""
-        rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
+        h, w = self.h + 2 * margin[0], self.w + 2 * margin[1]
+        rows, columns = self.height + self.h + h - 2, self.width + self.w + w - 2
         corner = (self.sample * rows + self.y) * columns + self.x
-        return corner[:, None] + (np.arange(self.h)[:, None] * columns + np.arange(self.w)).ravel()
+        return corner[:, None] + (np.arange(h)[:, None] * columns + np.arange(w)).ravel()
 
-    def _padded(self, images):
+    def _padded(self, images, margin=(0, 0)):
         """Pixels of the padded stack, channels last."""
-        margins = (0, 0), (0, 0), (self.h - 1, self.h - 1), (self.w - 1, self.w - 1)
-        last = np.pad(images, margins).transpose(0, 2, 3, 1)
+        above, left = self.h - 1 + margin[0], self.w - 1 + margin[1]
+        last = np.pad(images, ((0, 0), (0, 0), (above, above), (left, left))).transpose(0, 2, 3, 1)
         return np.ascontiguousarray(last).reshape(-1, self.n_channels)

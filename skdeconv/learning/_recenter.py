@@ -1,0 +1,63 @@
+"""Moving filters that were learned beside their place."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from skdeconv.learning._spikes import Spikes
+
+# A filter moves if the energy in its window grows by this factor.
+_GAIN = 1.02
+
+
+def recenter(filters, maps, residuals, connectivity=None):
+    """Move each filter by a pixel where it would hold more of what its maps draw.
+
+    Learning settles in minima where a filter holds a pattern that is cut off at one side. What its
+    maps leave unexplained around the window, by least squares with every other coefficient kept,
+    tells where the pattern goes on.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, n_channels, h, w)
+        The filters, of unit norm.
+    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        Maps of some images.
+    residuals : ndarray of shape (n_samples, n_channels, height, width)
+        What filters and maps leave of these images.
+    connectivity : ndarray of bool of shape (n_filters, n_channels), default=None
+        Which filter sees which channel; None for all.
+
+    Returns
+    -------
+    filters : ndarray of shape (n_filters, n_channels, h, w)
+        Where a filter moved, the pattern in its new window, of unit norm; otherwise as it was.
+    moves : ndarray of int of shape (n_filters, 2)
+        Rows and columns by which the windows moved, each -1, 0 or 1.
+    """
+    n_filters, n_channels, h, w = filters.shape
+    # Along an axis of one pixel there is nothing to cut off.
+    margin = int(h > 1), int(w > 1)
+    spikes = Spikes(maps, filters.shape, residuals.shape[1:])
+    energy = np.bincount(spikes.kernel, weights=spikes.values**2, minlength=n_filters)
+    wide = spikes.patch_sums(residuals, margin) / np.where(energy > 0, energy, 1).repeat(
+        (h + 2 * margin[0]) * (w + 2 * margin[1])
+    ).reshape(-1, 1)
+    wide = wide.reshape(n_filters, h + 2 * margin[0], w + 2 * margin[1], n_channels)
+    wide = wide.transpose(0, 3, 1, 2)
+    if connectivity is not None:
+        wide = wide * connectivity[:, :, None, None]
+    wide[:, :, margin[0] : margin[0] + h, margin[1] : margin[1] + w] += filters
+    windows = sliding_window_view(wide, (h, w), axis=(2, 3))
+    held = np.einsum("kcyxab,kcyxab->kyx", windows, windows)
+    best = held.reshape(n_filters, -1).argmax(axis=1)
+    row, column = np.unravel_index(best, held.shape[1:])
+    stay = held[:, margin[0], margin[1]]
+    moving = (held.reshape(n_filters, -1).max(axis=1) > _GAIN * stay) & (energy > 0)
+    moves = np.where(moving[:, None], np.stack([row - margin[0], column - margin[1]], axis=1), 0)
+    filters = filters.copy()
+    for k in np.flatnonzero(moving):
+        pattern = windows[k, :, row[k], column[k]]
+        filters[k] = pattern / np.linalg.norm(pattern)
+    return filters, moves
