@@ -1,0 +1,150 @@
+"""Photos that scikit-learn ships, and images made of known filters and maps."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.datasets import load_sample_image
+from sklearn.utils import Bunch, check_random_state
+
+from skdeconv._images import check_image_shape, full_shape
+from skdeconv._parameters import check_filter_size
+from skdeconv._validation import check_flag, check_integer, check_real
+from skdeconv.learning import normalized
+from skdeconv.operators import Convolution
+
+__all__ = ["load_sample_photos", "make_sparse_images"]
+
+_NAMES = ("china.jpg", "flower.jpg")
+_REC_601 = np.array([0.299, 0.587, 0.114])
+
+
+def load_sample_photos(size: int = 100, *, color: bool = False) -> np.ndarray:
+    """Square cut-outs of the two photos that scikit-learn ships.
+
+    The photos, 427 x 640 pixels, are cut into all squares of ``size`` that fit side by side,
+    from the top left corner: 48 of 100 x 100, or 2 of 256 x 256 for each photo.
+
+    Parameters
+    ----------
+    size : int, default=100
+        Side of a square in pixels, 1 to 427.
+    color : bool, default=False
+        Whether to keep the colours. Otherwise photos are grey, by the weights of Rec. 601.
+
+    Returns
+    -------
+    photos : ndarray of shape (n_samples, size, size) or (n_samples, size, size, 3), float64
+        Values in [0, 1]; the squares of the first photo come first, row by row.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed.
+    ValueError
+        If ``size`` does not fit the photos.
+
+    Examples
+    --------
+    >>> from skdeconv.datasets import load_sample_photos
+    >>> load_sample_photos(size=100).shape
+    (48, 100, 100)
+    """
+    size = check_integer("size", size, min_val=1, max_val=427)
+    check_flag("color", color)
+    try:
+        photos = [load_sample_image(name) / 255 for name in _NAMES]
+    except ImportError as error:
+        raise ImportError(
+            "Reading the sample photos needs Pillow: pip install 'skdeconv[plot]'."
+        ) from error
+    squares = np.stack(
+        [
+            photo[top : top + size, left : left + size]
+            for photo in photos
+            for top in range(0, photo.shape[0] - size + 1, size)
+            for left in range(0, photo.shape[1] - size + 1, size)
+        ]
+    )
+    return squares if color else squares @ _REC_601
+
+
+def make_sparse_images(
+    n_samples: int = 20,
+    image_shape: tuple[int, ...] = (32, 32),
+    *,
+    n_filters: int = 4,
+    filter_size: int | tuple[int, int] = 5,
+    density: float = 0.005,
+    noise: float = 0.0,
+    positive: bool = False,
+    random_state=None,
+) -> Bunch:
+    r"""Images drawn by random sparse maps and known filters.
+
+    :math:`y_c = \sum_k z_k * f_{k,c}` and noise, with the valid convolution of
+    :class:`skdeconv.DeconvNetLayer`. Filters are Gaussian noise of unit norm. Coefficients are
+    non-zero with probability ``density``, of modulus 1 + |Gaussian|, so that none is lost in noise.
+
+    Parameters
+    ----------
+    n_samples : int, default=20
+        Number of images.
+    image_shape : tuple of int, default=(32, 32)
+        (length,), (height, width) or (height, width, n_channels).
+    n_filters : int, default=4
+        Number of filters.
+    filter_size : int or (int, int), default=5
+        Height and width of the filters; an integer means (1, size) where images have height 1.
+    density : float, default=0.005
+        Probability of a non-zero coefficient, 0 to 1.
+    noise : float, default=0.0
+        Standard deviation of the Gaussian noise.
+    positive : bool, default=False
+        Whether all coefficients are positive.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything.
+
+    Returns
+    -------
+    data : Bunch
+        ``images`` of shape (n_samples, *image_shape), ``filters`` of shape (n_filters, h, w,
+        n_channels) and ``maps`` of shape (n_samples, height + h - 1, width + w - 1, n_filters),
+        all float64.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is of the wrong type.
+    ValueError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> from skdeconv.datasets import make_sparse_images
+    >>> data = make_sparse_images(3, (16, 16), n_filters=2, filter_size=5, random_state=0)
+    >>> data.images.shape, data.filters.shape, data.maps.shape
+    ((3, 16, 16), (2, 5, 5, 1), (3, 20, 20, 2))
+    """
+    n_samples = check_integer("n_samples", n_samples, min_val=1)
+    n_filters = check_integer("n_filters", n_filters, min_val=1)
+    if image_shape is None:
+        raise TypeError("image_shape must be a tuple of integers, got None.")
+    image_shape = check_image_shape(image_shape)
+    height, width, n_channels = full_shape(image_shape)
+    h, w = check_filter_size(filter_size, height)
+    density = check_real("density", density, min_val=0, max_val=1)
+    noise = check_real("noise", noise, min_val=0)
+    check_flag("positive", positive)
+    rng = check_random_state(random_state)
+    filters = normalized(rng.standard_normal((n_filters, n_channels, h, w)))
+    operator = Convolution(filters, (height, width))
+    maps = rng.standard_normal((n_samples, *operator.maps_shape))
+    maps = np.sign(maps) * (1 + np.abs(maps)) * (rng.uniform(size=maps.shape) < density)
+    maps = np.abs(maps) if positive else maps
+    images = operator.forward(maps)
+    images = images + noise * rng.standard_normal(images.shape)
+    return Bunch(
+        images=images.transpose(0, 2, 3, 1).reshape(n_samples, *image_shape),
+        filters=np.ascontiguousarray(filters.transpose(0, 2, 3, 1)),
+        maps=np.ascontiguousarray(maps.transpose(0, 2, 3, 1)),
+    )
