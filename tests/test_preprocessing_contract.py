@@ -1,22 +1,24 @@
 """LocalContrastNormalizer as a scikit-learn transformer: checks, layouts, names and faults."""
 
 import inspect
-import os
 import pickle
-import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
-import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.utils import estimator_checks
-from sklearn.utils.fixes import parse_version
+
+from reference.contract import (
+    NOT_YIELDED,
+    assert_number_of_checks,
+    parameters_of,
+    run_not_yielded,
+    run_with_the_array_api,
+)
 
 from skdeconv.preprocessing import LocalContrastNormalizer
 
@@ -28,18 +30,6 @@ ESTIMATORS = [
     ),
     LocalContrastNormalizer(boundary="constant", divisive=False),
 ]
-NOT_YIELDED = [
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-    "check_dataframe_column_names_consistency",
-    "check_inplace_ensure_writeable",
-    "check_get_feature_names_out_error",
-]
 
 
 def photos(*shape):
@@ -47,47 +37,18 @@ def photos(*shape):
     return np.random.default_rng(0).random(shape)
 
 
-def checks_of(estimator):
-    """The checks that scikit-learn yields, as a list: their own decorator hands on a generator."""
-    return list(estimator_checks.estimator_checks_generator(estimator))
-
-
-def name_of(check):
-    """The name of a check that may be wrapped and bound."""
-    return getattr(check, "func", check).__name__
-
-
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    [
-        pytest.param(*pair, id=f"{i}-{name_of(pair[1])}")
-        for i, estimator in enumerate(ESTIMATORS)
-        for pair in checks_of(estimator)
-    ],
-)
+@pytest.mark.parametrize(("estimator", "check"), parameters_of(ESTIMATORS))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_number_of_scikit_learn_checks(estimator):
-    version = parse_version(sklearn.__version__)
-    if version >= parse_version("1.9"):
-        assert len(checks_of(estimator)) == 47
-    elif version < parse_version("1.7"):
-        assert len(checks_of(estimator)) == 46
+    assert_number_of_checks(estimator)
 
 
 def test_scikit_learn_checks_with_the_array_api():
-    code = (
-        "from sklearn.utils.estimator_checks import check_estimator as check\n"
-        "from skdeconv.preprocessing import LocalContrastNormalizer as Normalizer\n"
-        "found = check(Normalizer(), on_skip=None)\n"
-        "assert all(one['status'] == 'passed' for one in found), found\n"
-    )
-    path = os.pathsep.join(filter(None, sys.path))
-    environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": path}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    run_with_the_array_api(ESTIMATORS[0])
 
 
 # They fit on a frame and transform an array, and the other way round.
@@ -95,9 +56,7 @@ def test_scikit_learn_checks_with_the_array_api():
 @pytest.mark.parametrize("name", NOT_YIELDED)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_checks_that_scikit_learn_does_not_yield(estimator, name):
-    if name.endswith(("pandas", "polars")):
-        pytest.importorskip(name.rsplit("_", 1)[1])
-    getattr(estimator_checks, name)("LocalContrastNormalizer", clone(estimator))
+    run_not_yielded(estimator, name)
 
 
 @pytest.mark.parametrize("shape", [(30,), (6, 5), (6, 5, 1), (5, 2, 3), (1, 10, 3)])

@@ -1,0 +1,68 @@
+"""scikit-learn's estimator checks, yielded and not, for any transformer of the package."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from sklearn.utils.fixes import parse_version
+
+NOT_YIELDED = [
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+    "check_get_feature_names_out_error",
+]
+
+
+def checks_of(estimator):
+    """The checks that scikit-learn yields, as a list: their own decorator hands on a generator."""
+    return list(estimator_checks.estimator_checks_generator(estimator))
+
+
+def parameters_of(estimators):
+    """One pytest parameter for every check of every estimator."""
+    return [
+        pytest.param(*pair, id=f"{i}-{getattr(pair[1], 'func', pair[1]).__name__}")
+        for i, estimator in enumerate(estimators)
+        for pair in checks_of(estimator)
+    ]
+
+
+def assert_number_of_checks(estimator):
+    """All checks that scikit-learn has for a transformer apply."""
+    version = parse_version(sklearn.__version__)
+    if version >= parse_version("1.9"):
+        assert len(checks_of(estimator)) == 47
+    elif version < parse_version("1.7"):
+        assert len(checks_of(estimator)) == 46
+
+
+def run_with_the_array_api(estimator):
+    """All checks, the one included that skips without SCIPY_ARRAY_API, in a process of its own."""
+    kind = type(estimator)
+    code = (
+        "from sklearn.utils.estimator_checks import check_estimator as check\n"
+        f"from {kind.__module__} import {kind.__name__} as Estimator\n"
+        f"found = check(Estimator(**{estimator.get_params()!r}), on_skip=None)\n"
+        "assert all(one['status'] == 'passed' for one in found), found\n"
+    )
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def run_not_yielded(estimator, name):
+    """One of the checks that scikit-learn keeps for its own estimators."""
+    if name.endswith(("pandas", "polars")):
+        pytest.importorskip(name.rsplit("_", 1)[1])
+    getattr(estimator_checks, name)(type(estimator).__name__, clone(estimator))

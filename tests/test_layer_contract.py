@@ -1,0 +1,49 @@
+"""DeconvNetLayer under scikit-learn's own checks: none fails, none is expected to."""
+
+import pytest
+from reference.contract import (
+    NOT_YIELDED,
+    assert_number_of_checks,
+    parameters_of,
+    run_not_yielded,
+    run_with_the_array_api,
+)
+
+from skdeconv import DeconvNetLayer
+
+SMALL = {"n_filters": 2, "filter_size": 3, "max_iter": 3}
+ESTIMATORS = [
+    DeconvNetLayer(**SMALL),
+    DeconvNetLayer(**SMALL, p=0.5),
+    DeconvNetLayer(**SMALL, positive=True),
+    DeconvNetLayer(**SMALL, batch_size=None),
+    DeconvNetLayer(**SMALL, solver="fista"),
+    DeconvNetLayer(**SMALL, solver="half_quadratic"),
+]
+# The checks' data may be too small for lam=1, or too large for the solver's default iterations.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skdeconv.exceptions.ZeroMapsWarning"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), parameters_of(ESTIMATORS))
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_number_of_scikit_learn_checks(estimator):
+    assert_number_of_checks(estimator)
+
+
+def test_scikit_learn_checks_with_the_array_api():
+    run_with_the_array_api(ESTIMATORS[0])
+
+
+# They fit on a frame and transform an array, and the other way round.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize("name", NOT_YIELDED)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_checks_that_scikit_learn_does_not_yield(estimator, name):
+    run_not_yielded(estimator, name)
