@@ -92,7 +92,8 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         ten updates a pass. None takes all images: the cost then never rises from pass to pass.
     forgetting : float, default=100.0
         At update t, what was learned from earlier maps is weighted by (1 - 1/t)^``forgetting``.
-        Early maps belong to bad filters: 0 forgets nothing.
+        Early maps belong to bad filters: 0 forgets nothing. About 10,000 pixels are remembered in
+        any case.
     init : array-like of shape (n_filters, h, w, n_channels), default=None
         First filters; they are normalised. None starts from Gaussian noise.
     warm_start : bool, default=False

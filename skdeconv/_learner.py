@@ -16,7 +16,8 @@ from skdeconv.operators import Convolution
 
 # Bytes of a Gram matrix above which the filters are learned from the kept maps instead.
 _LARGEST_GRAM = 256 * 2**20
-# Pixels of a mini-batch of "auto", and the least number of updates in a pass over the images.
+# Pixels of a mini-batch of "auto" and of the shortest memory, and the least number of updates in a
+# pass over the images.
 _BATCH_PIXELS, _LEAST_UPDATES = 10_000, 10
 # While the filters still move, maps need not be better than this, in gap and in rounds.
 _LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 4
@@ -126,13 +127,20 @@ class Learner:
         if self._whole_passes:
             self._problem = self._empty_problem()
         else:
-            self._problem.fade((1.0 - 1.0 / self._n_updates) ** self.forgetting)
+            self._problem.fade(self._kept_share(images))
         self._problem.add(result.maps, images)
         self.filters, norms = update_filters(self._problem, self.filters, self.connectivity)
         self._split(batch, result.maps, norms)
         if not result.maps.nnz:
             self._redraw(np.arange(len(self.filters)), batch)
         return float(result.cost.sum())
+
+    def _kept_share(self, images):
+        """Weight that this update leaves to what was learned before."""
+        forgetting = (1.0 - 1.0 / self._n_updates) ** self.forgetting
+        # However strong it is, about so many pixels stay: a few small images determine nothing.
+        pixels = len(images) * math.prod(self.images.shape[2:])
+        return max(forgetting, 1.0 - pixels / _BATCH_PIXELS)
 
     def _operator(self):
         return Convolution(self.filters, self.images.shape[2:])

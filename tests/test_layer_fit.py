@@ -1,0 +1,231 @@
+"""Learning: planted filters, costs, determinism, starts, interruptions, warnings."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from scipy.signal import correlate2d
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from skdeconv import DeconvNetLayer, lam_min
+from skdeconv._learner import Learner
+from skdeconv.datasets import make_sparse_images
+from skdeconv.exceptions import ZeroMapsWarning
+
+
+@pytest.fixture
+def data():
+    return make_sparse_images(12, (20, 18), n_filters=3, filter_size=5, random_state=0)
+
+
+def matches(planted, learned):
+    """For each planted filter the largest correlation, over shifts, signs and learned filters."""
+    scores = [[np.abs(correlate2d(f, g)).max() for g in learned[..., 0]] for f in planted[..., 0]]
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_filters_are_recovered(seed):
+    data = make_sparse_images(
+        30, (40, 40), n_filters=4, filter_size=5, density=0.003, random_state=seed
+    )
+    layer = DeconvNetLayer(4, 5, lam=2.0, random_state=seed).fit(data.images)
+    scores = matches(data.filters, layer.filters_)
+    assert scores.max(axis=1).min() >= 0.99
+    assert sorted(scores.argmax(axis=1)) == [0, 1, 2, 3]
+
+
+def test_planted_colour_filters_are_recovered():
+    data = make_sparse_images(
+        30, (40, 40, 3), n_filters=3, filter_size=5, density=0.003, random_state=0
+    )
+    layer = DeconvNetLayer(3, 5, lam=2.0, random_state=0).fit(data.images)
+    scores = np.abs(np.einsum("kabc,labc->kl", data.filters, layer.filters_))
+    assert scores.max(axis=1).min() >= 0.99
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"p": 0.5}, {"positive": True}, {"p": 0.7, "positive": True}],
+    ids=["p=1", "p=0.5", "positive", "both"],
+)
+def test_whole_passes_never_raise_the_cost(data, options):
+    layer = DeconvNetLayer(
+        4, 5, lam=4.0, batch_size=None, max_iter=8, tol=0, random_state=0, **options
+    ).fit(data.images)
+    assert len(layer.cost_) == layer.n_iter_ == 8
+    assert np.all(np.diff(layer.cost_) <= 1e-9 * layer.cost_[:-1])
+    assert layer.cost_[-1] < layer.cost_[0]
+
+
+def test_kept_maps_learn_as_the_statistics_do(data, monkeypatch):
+    layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=10, random_state=0)
+    by_statistics = clone(layer).fit(data.images).score(data.images)
+    monkeypatch.setattr("skdeconv._learner._LARGEST_GRAM", 0)
+    by_maps = clone(layer).fit(data.images).score(data.images)
+    assert by_maps > 0.97 * by_statistics
+    whole = clone(layer).set_params(batch_size=None, tol=0).fit(data.images)
+    assert np.all(np.diff(whole.cost_) <= 1e-9 * whole.cost_[:-1])
+
+
+def test_online_learning_beats_whole_passes():
+    images = load_digits().images[:200] / 16
+    layer = DeconvNetLayer(6, 5, lam=5.0, positive=True, max_iter=5, tol=0, random_state=0)
+    online = clone(layer).fit(images)
+    whole = clone(layer).set_params(batch_size=None).fit(images)
+    assert online.cost_[-1] < 0.95 * whole.cost_[-1]
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_change_no_bit(data, backend, monkeypatch):
+    monkeypatch.setattr("skdeconv.inference._pass._CHUNK", 5000)
+    layer = DeconvNetLayer(3, 5, lam=4.0, batch_size=None, max_iter=2, tol=0, random_state=0)
+    alone = clone(layer).fit(data.images)
+    with parallel_config(backend):
+        together = clone(layer).set_params(n_jobs=2).fit(data.images)
+        codes = together.transform(data.images)
+    np.testing.assert_array_equal(together.filters_, alone.filters_)
+    np.testing.assert_array_equal(together.cost_, alone.cost_)
+    np.testing.assert_array_equal(codes, alone.transform(data.images))
+
+
+def test_fits_repeat(data):
+    layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=3, random_state=7)
+    np.testing.assert_array_equal(
+        clone(layer).fit(data.images).filters_, layer.fit(data.images).filters_
+    )
+
+
+def test_canonical_signs(data):
+    flat = DeconvNetLayer(3, 5, lam=4.0, random_state=0).fit(data.images).filters_.reshape(3, -1)
+    assert np.all(flat[np.arange(3), np.abs(flat).argmax(axis=1)] > 0)
+
+
+def test_signs_are_left_alone_while_learning(data):
+    # Learning from filters of flipped sign is the same; flipping them between passes is not.
+    layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=4, tol=0, random_state=0)
+    first = np.random.RandomState(0).standard_normal((3, 5, 5, 1))
+    plain = clone(layer).set_params(init=first).fit(data.images)
+    flipped = clone(layer).set_params(init=-first).fit(data.images)
+    np.testing.assert_allclose(flipped.filters_, -plain.filters_, atol=1e-10)
+    np.testing.assert_allclose(flipped.cost_, plain.cost_)
+    scratch = clone(layer).fit(data.images)
+    np.testing.assert_allclose(np.abs(scratch.filters_).max(), np.abs(scratch.filters_.max()))
+
+
+def test_init_and_warm_start(data):
+    layer = DeconvNetLayer(3, 5, lam=4.0, init=3 * data.filters, max_iter=1, random_state=0)
+    layer.fit(data.images)
+    np.testing.assert_allclose(np.linalg.norm(layer.filters_.reshape(3, -1), axis=1), 1)
+    assert matches(data.filters, layer.filters_).max(axis=1).min() > 0.99
+    warm = DeconvNetLayer(
+        3, 5, lam=4.0, batch_size=None, max_iter=3, tol=0, random_state=0, warm_start=True
+    )
+    before = warm.fit(data.images).cost_[-1]
+    assert warm.fit(data.images).cost_[0] <= before * (1 + 1e-3)
+
+
+def test_an_unused_filter_is_replaced(data):
+    useless = np.zeros((4, 5, 5, 1))
+    useless[:3], useless[3, 2, 2] = data.filters, -1
+    layer = DeconvNetLayer(
+        4, 5, lam=1.0, positive=True, init=useless, max_iter=3, tol=0, random_state=0
+    )
+    images = make_sparse_images(
+        12, (20, 18), n_filters=3, filter_size=5, positive=True, random_state=0
+    ).images
+    images = np.maximum(images, 0)
+    filters = layer.fit(images).filters_
+    assert not np.allclose(filters[3], useless[3])
+    assert np.any(layer.to_maps(layer.transform(images))[..., 3])
+
+
+def test_connectivity_is_respected():
+    images = make_sparse_images(6, (12, 12, 2), n_filters=2, random_state=0).images
+    connectivity = np.array([[True, False], [False, True], [True, True]])
+    layer = DeconvNetLayer(3, 3, lam=4.0, connectivity=connectivity, random_state=0).fit(images)
+    assert not layer.filters_.transpose(0, 3, 1, 2)[~connectivity].any()
+    np.testing.assert_allclose(np.linalg.norm(layer.filters_.reshape(3, -1), axis=1), 1)
+
+
+@pytest.mark.parametrize("fitted", [True, False], ids=["fitted", "new"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_fit_leaves_no_trace(data, monkeypatch, fitted, error):
+    layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=2, random_state=0)
+    if fitted:
+        layer.fit(data.images)
+        codes = layer.transform(data.images)
+    before = vars(layer).copy()
+
+    def interrupted(self):
+        raise error
+
+    monkeypatch.setattr(Learner, "run_epoch", interrupted)
+    with pytest.raises(error):
+        layer.fit(data.images[:, :8, :8])
+    assert vars(layer).keys() == before.keys()
+    assert all(vars(layer)[name] is before[name] for name in before)
+    if fitted:
+        np.testing.assert_array_equal(layer.transform(data.images), codes)
+    else:
+        with pytest.raises(NotFittedError):
+            check_is_fitted(layer)
+
+
+def test_verbose_prints_a_line_for_each_pass(data, capsys):
+    DeconvNetLayer(3, 5, lam=4.0, max_iter=3, tol=0, random_state=0, verbose=1).fit(data.images)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(f"pass {i + 1}/3" in line for i, line in enumerate(lines))
+
+
+def test_a_callback_may_stop_the_fit(data):
+    pytest.importorskip("sklearn.callback")
+
+    class StopAfterTwo:
+        def __init__(self):
+            self.seen = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, **kwargs):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, **kwargs):
+            if context.task_name == "pass":
+                self.seen.append(context.task_id)
+            return len(self.seen) >= 2
+
+    layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=9, tol=0, random_state=0)
+    layer.set_callbacks(StopAfterTwo())
+    assert layer.fit(data.images).n_iter_ == 2
+
+
+def test_zero_images_have_zero_maps():
+    layer = DeconvNetLayer(2, 3, random_state=0).fit(np.zeros((3, 8, 8)))
+    assert not layer.transform(np.zeros((2, 8, 8))).any()
+    assert layer.score(np.zeros((2, 8, 8))) == 1
+
+
+def test_too_small_a_lam_is_told(data):
+    layer = DeconvNetLayer(3, 5, lam=4.0, random_state=0).fit(data.images)
+    least = lam_min(data.images, layer.filters_)
+    with pytest.warns(ZeroMapsWarning, match=f"lam={least.min():.3g}"):
+        codes = layer.set_params(lam=0.99 * least.min()).transform(data.images)
+    assert not codes.any()
+    assert layer.set_params(lam=1.2 * least.min()).transform(data.images).any()
+    with pytest.warns(ZeroMapsWarning, match="All maps are zero"):
+        DeconvNetLayer(3, 5, lam=1e-6, random_state=0).fit(data.images)
+
+
+def test_unfinished_inference_is_told(data):
+    layer = DeconvNetLayer(3, 5, lam=4.0, random_state=0).fit(data.images)
+    layer.set_params(inference_max_iter=1, inference_tol=1e-6)
+    with pytest.warns(ConvergenceWarning, match="12 of 12 images"):
+        layer.transform(data.images)
