@@ -28,7 +28,6 @@ from skdeconv._validation import (
 from skdeconv.inference import quiet_single_thread
 from skdeconv.learning import normalized, random_filters
 
-
 # Online costs are noisy: one pass without progress says little.
 _PATIENCE = 3
 
@@ -256,6 +255,8 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         else:
             name = "init" if first is self.init else "filters_ of the fit before"
             filters = normalized(check_filters(name, first, shape, images.dtype), connectivity)
+            if not filters.any(axis=(1, 2, 3)).all():
+                raise ValueError(f"{name} must not be zero on all channels that a filter sees.")
         return Learner(
             images,
             filters,

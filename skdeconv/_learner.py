@@ -74,9 +74,7 @@ class Learner:
         For the order of the images and the redraw of filters.
     """
 
-    def __init__(
-        self, images, filters, coding, connectivity, batch_size, forgetting, random_state
-    ):
+    def __init__(self, images, filters, coding, connectivity, batch_size, forgetting, random_state):
         self.images, self.filters, self.coding = images, filters, coding
         self.connectivity, self.batch_size = connectivity, batch_size
         self.forgetting, self.random_state = forgetting, random_state

@@ -18,28 +18,32 @@ _NAMES = ("china.jpg", "flower.jpg")
 _REC_601 = np.array([0.299, 0.587, 0.114])
 
 
-def load_sample_photos(size: int = 100, *, color: bool = False) -> np.ndarray:
+def load_sample_photos(size: int | None = 100, *, color: bool = False) -> np.ndarray:
     """Square cut-outs of the two photos that scikit-learn ships.
 
-    The photos, 427 x 640 pixels, are cut into all squares of ``size`` that fit side by side,
-    from the top left corner: 48 of 100 x 100, or 2 of 256 x 256 for each photo.
+    The photos, a Chinese pavilion and a dahlia of 427 x 640 pixels each, are cut into all squares
+    of ``size`` that fit side by side, from the top left corner: 48 in all of 100 x 100, or 12 of
+    200 x 200.
 
     Parameters
     ----------
-    size : int, default=100
-        Side of a square in pixels, 1 to 427.
+    size : int or None, default=100
+        Side of a square in pixels, 1 to 427. None leaves the photos whole.
     color : bool, default=False
         Whether to keep the colours. Otherwise photos are grey, by the weights of Rec. 601.
 
     Returns
     -------
     photos : ndarray of shape (n_samples, size, size) or (n_samples, size, size, 3), float64
-        Values in [0, 1]; the squares of the first photo come first, row by row.
+        Values in [0, 1]; the squares of the pavilion come first, row by row. Whole photos are of
+        shape (2, 427, 640) or (2, 427, 640, 3).
 
     Raises
     ------
     ImportError
         If Pillow is not installed.
+    TypeError
+        If a parameter is of the wrong type.
     ValueError
         If ``size`` does not fit the photos.
 
@@ -49,23 +53,21 @@ def load_sample_photos(size: int = 100, *, color: bool = False) -> np.ndarray:
     >>> load_sample_photos(size=100).shape
     (48, 100, 100)
     """
-    size = check_integer("size", size, min_val=1, max_val=427)
+    if size is not None:
+        size = check_integer("size", size, min_val=1, max_val=427)
     check_flag("color", color)
     try:
-        photos = [load_sample_image(name) / 255 for name in _NAMES]
+        photos = np.stack([load_sample_image(name) for name in _NAMES]) / 255
     except ImportError as error:
         raise ImportError(
             "Reading the sample photos needs Pillow: pip install 'skdeconv[plot]'."
         ) from error
-    squares = np.stack(
-        [
-            photo[top : top + size, left : left + size]
-            for photo in photos
-            for top in range(0, photo.shape[0] - size + 1, size)
-            for left in range(0, photo.shape[1] - size + 1, size)
-        ]
-    )
-    return squares if color else squares @ _REC_601
+    if size is not None:
+        n, rows, columns = len(photos), photos.shape[1] // size, photos.shape[2] // size
+        photos = photos[:, : rows * size, : columns * size]
+        squares = photos.reshape(n, rows, size, columns, size, 3).swapaxes(2, 3)
+        photos = squares.reshape(-1, size, size, 3)
+    return photos if color else photos @ _REC_601
 
 
 def make_sparse_images(
@@ -139,7 +141,8 @@ def make_sparse_images(
     filters = normalized(rng.standard_normal((n_filters, n_channels, h, w)))
     operator = Convolution(filters, (height, width))
     maps = rng.standard_normal((n_samples, *operator.maps_shape))
-    maps = np.sign(maps) * (1 + np.abs(maps)) * (rng.uniform(size=maps.shape) < density)
+    spikes = np.copysign(1 + np.abs(maps), maps)
+    maps = np.where(rng.uniform(size=maps.shape) < density, spikes, 0.0)
     maps = np.abs(maps) if positive else maps
     images = operator.forward(maps)
     images = images + noise * rng.standard_normal(images.shape)

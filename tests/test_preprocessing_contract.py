@@ -6,12 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-
 from reference.contract import (
     NOT_YIELDED,
     assert_number_of_checks,
@@ -19,6 +13,11 @@ from reference.contract import (
     run_not_yielded,
     run_with_the_array_api,
 )
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from skdeconv.preprocessing import LocalContrastNormalizer
 

@@ -29,6 +29,7 @@ SOLVERS = {
     "coordinate_descent": Solver(_coordinate_descent.solve),
     "fista": Solver(_fista.solve),
     "half_quadratic": Solver(
-        _half_quadratic.solve, ("beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter")
+        _half_quadratic.solve,
+        ("beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter"),
     ),
 }

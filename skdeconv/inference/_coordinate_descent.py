@@ -80,7 +80,9 @@ def _grow(operator, images, positive, weight, init, tol, max_iter):
         if done.any():
             chosen = np.flatnonzero(done)
             part = working.select(chosen)
-            finished.add(part.maps(), part.samples, cost[chosen], gap[chosen], iteration, gap[chosen] <= tol)
+            finished.add(
+                part.maps(), part.samples, cost[chosen], gap[chosen], iteration, gap[chosen] <= tol
+            )
             going = np.flatnonzero(~done)
             if not len(going):
                 break
@@ -119,9 +121,7 @@ def _reweight(operator, images, penalty, weight, maps, smoothing, tol, max_iter)
             gradient = weight * operator.adjoint(part.residual)
             found = part.maps()
             violation = stationarity(found, gradient, penalty.p)
-            finished.add(
-                found, part.samples, cost[chosen], violation, iteration, settled[chosen]
-            )
+            finished.add(found, part.samples, cost[chosen], violation, iteration, settled[chosen])
             going = np.flatnonzero(~done)
             if not len(going):
                 break

@@ -142,9 +142,7 @@ class WorkingSet:
     def _sort(self):
         # Neighbouring pixels follow each other, so that a sweep stays within the cache.
         sample, position = np.divmod(self.index, self.n_coefficients)
-        order = np.argsort(
-            sample * self.n_positions + position % self.n_positions, kind="stable"
-        )
+        order = np.argsort(sample * self.n_positions + position % self.n_positions, kind="stable")
         self.index, self.values = self.index[order], self.values[order]
 
     def _atoms(self):

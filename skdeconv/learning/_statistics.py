@@ -60,7 +60,7 @@ class Statistics:
             The images.
         """
         spikes = Spikes(maps, self.filters_shape, self.images_shape)
-        n_filters, n_channels, h, w = self.filters_shape
+        n_filters, _, h, w = self.filters_shape
         view = self.gram.reshape(n_filters, h, w, n_filters, h, w)
         view += _toeplitz(spikes.correlation() / self.scale, h, w)
         outside = spikes.outside()

@@ -22,7 +22,9 @@ def problem(request):
     filters_shape, images_shape = request.param
     rng = np.random.default_rng(0)
     maps_shape = Convolution(np.zeros(filters_shape), images_shape[1:]).maps_shape
-    maps = rng.standard_normal((4, np.prod(maps_shape))) * (rng.random((4, np.prod(maps_shape))) < 0.3)
+    maps = rng.standard_normal((4, np.prod(maps_shape))) * (
+        rng.random((4, np.prod(maps_shape))) < 0.3
+    )
     images = rng.standard_normal((4, *images_shape))
     return filters_shape, images_shape, csr_array(maps), images
 

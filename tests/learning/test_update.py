@@ -25,7 +25,9 @@ def problem_of(kind, filters, maps, images):
 
 def error(filters, maps, images):
     operator = Convolution(filters, images.shape[2:])
-    return np.sum((operator.forward(maps.toarray().reshape(-1, *operator.maps_shape)) - images) ** 2)
+    return np.sum(
+        (operator.forward(maps.toarray().reshape(-1, *operator.maps_shape)) - images) ** 2
+    )
 
 
 @pytest.mark.parametrize("kind", [Statistics, KeptMaps])

@@ -1,0 +1,248 @@
+"""What the benchmarks share: photos, an independent judge of maps, timing, tables."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import gc
+import gzip
+import os
+import platform
+import tempfile
+import time
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import fft
+from scipy.ndimage import gaussian_filter
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from skdeconv import DeconvNetLayer, __version__
+from skdeconv._penalty import PowerPenalty
+from skdeconv.inference import SOLVERS
+from skdeconv.operators import Convolution
+
+VARIABLE = "SKDECONV_DATA"
+PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib", "sporco", "pyFFTW")
+
+
+def data_folder() -> Path:
+    """Folder of photos and digits, or an exit that says how to name it."""
+    folder = os.environ.get(VARIABLE)
+    if not folder or not Path(folder).is_dir():
+        raise SystemExit(
+            f"The benchmarks need photos: set the environment variable {VARIABLE} to a folder "
+            f"with set12/, fruit_100_100/, city_100_100/ and mnist/ (it is {folder!r} now)."
+        )
+    return Path(folder)
+
+
+def contrast_normalized(grey: np.ndarray) -> np.ndarray:
+    """Grey image less its Gaussian mean, divided by its local deviation floored at the mean."""
+    high = grey - gaussian_filter(grey, 2)
+    deviation = np.sqrt(gaussian_filter(high**2, 2))
+    return high / np.maximum(deviation, deviation.mean())
+
+
+def photo(name: str) -> np.ndarray:
+    """One photo of the data folder, contrast-normalised, float32."""
+    grey = np.asarray(Image.open(data_folder() / name).convert("L"), dtype=np.float64) / 255
+    return contrast_normalized(grey).astype(np.float32)
+
+
+def small_photos(*folders: str) -> np.ndarray:
+    """Ten photos of 100x100 from each of the folders."""
+    return np.stack(
+        [photo(f"{folder}_100_100/{i}.jpg") for folder in folders for i in range(1, 11)]
+    )
+
+
+def large_photos(n_photos: int) -> np.ndarray:
+    """Photos of 256x256: seven whole ones, quarters of larger ones, then mirror images."""
+    squares = [photo(f"set12/{i:02}.png") for i in range(1, 8)]
+    for i in range(8, 13):
+        whole = photo(f"set12/{i:02}.png")
+        squares += [whole[a : a + 256, b : b + 256] for a in (0, 256) for b in (0, 256)]
+    squares += [square[:, ::-1] for square in squares]
+    return np.stack(squares[:n_photos])
+
+
+def digits(n_digits: int) -> np.ndarray:
+    """The first digits of MNIST, 28x28, float32 in [0, 1]."""
+    with gzip.open(data_folder() / "mnist" / "train-images-idx3-ubyte.gz") as file:
+        pixels = np.frombuffer(file.read(16 + n_digits * 784), dtype=np.uint8, offset=16)
+    return pixels.reshape(-1, 28, 28).astype(np.float32) / 255
+
+
+class Problem:
+    """Cost and duality gap of sparse maps of one image, in float64 and by FFT.
+
+    It shares no code with the solvers that it judges.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, h, w)
+        Filters of unit norm.
+    image : ndarray of shape (height, width)
+        The image.
+    lam : float
+        Weight of the squared error.
+    positive : bool, default=False
+        Whether maps are non-negative.
+    """
+
+    def __init__(self, filters, image, lam, positive=False):
+        self.filters, self.image, self.lam, self.positive = filters, image, lam, positive
+        self.maps_shape = (
+            len(filters),
+            image.shape[0] + filters.shape[1] - 1,
+            image.shape[1] + filters.shape[2] - 1,
+        )
+        self._size = tuple(fft.next_fast_len(n, real=True) for n in self.maps_shape[1:])
+        self._spectrum = fft.rfft2(filters.astype(np.float64), self._size)
+        self._inside = tuple(
+            slice(f - 1, f - 1 + n) for f, n in zip(filters.shape[1:], image.shape, strict=True)
+        )
+
+    def residual(self, maps):
+        """Image less its reconstruction from maps of shape ``maps_shape``."""
+        spectrum = fft.rfft2(maps.astype(np.float64), self._size)
+        drawn = fft.irfft2(np.einsum("kij,kij->ij", spectrum, self._spectrum), self._size)
+        return self.image - drawn[self._inside]
+
+    def cost(self, maps) -> float:
+        """lam / 2 of the squared error, plus the sum of moduli."""
+        error = self.residual(maps)
+        return self.lam / 2 * np.sum(error**2) + float(np.abs(maps, dtype=np.float64).sum())
+
+    def gap(self, maps) -> float:
+        """Relative duality gap, a proven bound on the suboptimality."""
+        error = self.residual(maps)
+        padded = np.zeros(self._size)
+        padded[self._inside] = error
+        inner = fft.irfft2(fft.rfft2(padded) * np.conj(self._spectrum), self._size)
+        inner = self.lam * inner[:, : self.maps_shape[1], : self.maps_shape[2]]
+        scale = 1 / max(1.0, inner.max() if self.positive else np.abs(inner).max())
+        dual = self.lam * scale * (np.sum(error * self.image) - scale / 2 * np.sum(error**2))
+        cost = self.cost(maps)
+        return (cost - dual) / cost
+
+
+def convolution(problem: Problem, dtype=np.float32) -> Convolution:
+    """The operator of our solvers for the problem."""
+    return Convolution(problem.filters[:, None].astype(dtype), problem.image.shape)
+
+
+def infer(operator: Convolution, problem: Problem, tol: float, max_iter: int = 500):
+    """Maps by the default solver at a tolerance on the duality gap, as one CSR row."""
+    images = problem.image[None, None].astype(operator.dtype)
+    penalty = PowerPenalty(positive=problem.positive)
+    solve = SOLVERS["coordinate_descent"].solve
+    return solve(operator, images, penalty, problem.lam, tol=tol, max_iter=max_iter).maps
+
+
+def dense(maps, problem: Problem) -> np.ndarray:
+    """One CSR row as maps of shape ``maps_shape``."""
+    return maps.toarray().reshape(problem.maps_shape)
+
+
+def optimum(problem: Problem, tol: float = 1e-5) -> tuple[float, float]:
+    """Optimal cost within a certified relative gap, and the share of non-zeros there."""
+    maps = dense(infer(convolution(problem, np.float64), problem, tol / 2), problem)
+    if (gap := problem.gap(maps)) > tol:
+        raise RuntimeError(f"The optimum is certified to {gap:.1e} only, not to {tol:.1e}.")
+    return problem.cost(maps), np.count_nonzero(maps) / maps.size
+
+
+def lam_for_share(filters: np.ndarray, image: np.ndarray, share: float) -> float:
+    """Weight at which about this share of the coefficients is not zero, two digits."""
+    low, high = 0.1, 30.0
+    for _ in range(8):
+        lam = (low * high) ** 0.5
+        problem = Problem(filters, image, lam)
+        found = infer(convolution(problem), problem, 1e-2).nnz / np.prod(problem.maps_shape)
+        low, high = (lam, high) if found < share else (low, lam)
+    return float(f"{(low * high) ** 0.5:.2g}")
+
+
+def learned_filters(n_filters: int, filter_size: int, folder: Path) -> np.ndarray:
+    """Filters (n_filters, h, w) learned from small photos, kept in a folder between runs."""
+    file = folder / f"{n_filters}x{filter_size}.npy"
+    if not file.exists():
+        photos = small_photos("fruit") if n_filters < 16 else small_photos("fruit", "city")
+        layer = DeconvNetLayer(n_filters, filter_size, lam=2, max_iter=10, random_state=0)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, layer.fit(photos).filters_[..., 0])
+    return np.load(file)
+
+
+def arguments(description: str, **options) -> argparse.Namespace:
+    """Command line: where filters are kept, repeats, and a script's own options."""
+    parser = argparse.ArgumentParser(description=description)
+    kept = Path(tempfile.gettempdir()) / "skdeconv-benchmarks"
+    parser.add_argument("--filters", type=Path, default=kept, help="folder of learned filters")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each entry")
+    for name, default in options.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    threadpool_limits(1)
+    # The restricted problems run a fixed number of sweeps, and warn of it each time.
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
+    return parser.parse_args()
+
+
+def alternate(jobs: dict, repeats: int) -> dict:
+    """Median seconds of jobs that take turns.
+
+    Parameters
+    ----------
+    jobs : dict of (callable, callable)
+        By name, what prepares a run, untimed, and what runs with it. A first turn is not counted:
+        it warms caches up and plans transforms.
+    repeats : int
+        Turns that count.
+
+    Returns
+    -------
+    seconds : dict of float
+        Medians.
+    """
+    seconds = {name: [] for name in jobs}
+    for turn in range(repeats + 1):
+        for name, (prepare, run) in jobs.items():
+            state = prepare()
+            gc.collect()
+            start = time.perf_counter()
+            run(state)
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(taken)) for name, taken in seconds.items()}
+
+
+def machine() -> str:
+    """Date, processor and versions, in one line."""
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        facts = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+        if "model name" in facts:
+            numbers = (facts.get(key, "?") for key in ("cpu family", "model"))
+            processor = "{} (family {}, model {})".format(facts["model name"], *numbers)
+    found = [f"Python {platform.python_version()}", f"skdeconv {__version__}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    today = datetime.date.today().isoformat()
+    return f"{today}; {processor}, {os.cpu_count()} cores; {', '.join(found)}"
+
+
+def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a table in Markdown, with the machine below its title."""
+    lines = [header, ["---"] * len(header), *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    print(f"\n### {title}\n\n{machine()}\n\n{table}\n", flush=True)

@@ -1,0 +1,54 @@
+"""
+How ``lam`` and ``p`` trade sparsity for fidelity
+=================================================
+
+``lam`` weighs the squared error against the sparsity term, and ``p`` is the exponent of that term.
+Both may be changed on a fitted layer: the filters stay, and the next ``transform`` uses the new
+values. So filters learned once can be looked at under every pair.
+"""
+
+# %%
+# Filters of photos
+# -----------------
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skdeconv import DeconvNetLayer, lam_min
+from skdeconv.datasets import load_sample_photos
+from skdeconv.preprocessing import LocalContrastNormalizer
+
+images = LocalContrastNormalizer().fit_transform(load_sample_photos(size=100))
+train, held_out = images[::4], images[2::16]
+layer = DeconvNetLayer(n_filters=12, filter_size=7, lam=2.0, max_iter=2, random_state=0)
+layer.fit(train)
+
+# %%
+# ``lam`` has no scale of its own. ``lam_min`` gives the one of these images: the value up to which
+# every map is zero at ``p=1``.
+
+scale = np.median(lam_min(held_out, layer.filters_))
+print(f"lam_min of the held-out photos: {scale:.3f}")
+
+# %%
+# Share of non-zeros against R², on photos that were not learned from
+# --------------------------------------------------------------------
+
+fig, ax = plt.subplots(layout="constrained")
+for p, marker in [(0.5, "o"), (0.8, "s"), (1.0, "^")]:
+    shares, scores = [], []
+    for factor in (3, 6, 12, 24, 48):
+        layer.set_params(lam=factor * scale, p=p)
+        shares.append(100 * np.mean(layer.transform(held_out) != 0))
+        scores.append(layer.score(held_out))
+    ax.semilogx(shares, scores, marker=marker, label=f"p = {p}")
+ax.set(
+    xlabel="non-zero coefficients (%)",
+    ylabel="share of the variance explained, R²",
+    title="Each marker doubles lam, from 3 to 48 times lam_min",
+)
+ax.grid(color="0.9")
+ax.legend();
+
+# %%
+# Along each curve ``lam`` grows to the right.

@@ -1,0 +1,241 @@
+"""What DeconvNetLayer and lam_min say to bad parameters and bad input, row by row."""
+
+import inspect
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.exceptions import NotFittedError
+
+from skdeconv import DeconvNetLayer, SparseMaps, lam_min
+from skdeconv._learner import Learner
+
+NAN, INF = float("nan"), float("inf")
+
+# Parameter: [(value, error, what the message says besides the parameter's name), ...]
+PARAMETERS = {
+    "n_filters": [("9", TypeError, "integer"), (2.0, TypeError, "integer"), (NAN, TypeError, "nan"),
+                  (0, ValueError, "0"), (True, TypeError, "True")],
+    "filter_size": [("7", TypeError, "'7'"), (NAN, TypeError, "nan"), (0, ValueError, "0"),
+                    ((3,), ValueError, "pair"), ((3, 0), ValueError, "0"),
+                    ((3, 2.5), TypeError, "2.5"), (None, TypeError, "None")],
+    "lam": [("1", TypeError, "'1'"), (NAN, ValueError, "nan"), (INF, ValueError, "inf"),
+            (0.0, ValueError, "0"), (-1, ValueError, "-1"), ([1.0], TypeError, "number")],
+    "p": [("1", TypeError, "'1'"), (NAN, ValueError, "nan"), (0, ValueError, "0"),
+          (1.5, ValueError, "1.5"), ((0.5, 1), TypeError, "number")],
+    "positive": [("yes", TypeError, "True or False"), (1, TypeError, "True or False"),
+                 (NAN, TypeError, "True or False")],
+    "connectivity": [("full", TypeError, "boolean"), ([[1], [1]], TypeError, "boolean"),
+                     (np.ones((2, 2), bool), ValueError, r"\(2, 1\)"),
+                     (np.array([[True], [False]]), ValueError, r"rows \[1\]"),
+                     (np.array([[NAN], [1.0]]), TypeError, "boolean")],
+    "image_shape": [("8x8", TypeError, "8x8"), (64, TypeError, "64"), ((8, NAN), ValueError, "nan"),
+                    ((8, 0), ValueError, "0"), ((8, 9), ValueError, r"\(8, 9\)"),
+                    ((2, 2, 2, 2), ValueError, "n_channels"), ((8.0, 8.0), ValueError, "integers")],
+    "output": [(1, TypeError, "'rows', 'maps'"), ("map", ValueError, "'rows', 'maps'"),
+               (NAN, TypeError, "'rows', 'maps'"), (None, TypeError, "None")],
+    "sparse_output": [("no", TypeError, "True or False"), (0, TypeError, "True or False"),
+                      (NAN, TypeError, "True or False")],
+    "solver": [(1, TypeError, "coordinate_desc"), ("lars", ValueError, "coordinate_desc"),
+               (NAN, TypeError, "coordinate_descent")],
+    "inference_tol": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (-1e-3, ValueError, "-0.0")],
+    "inference_max_iter": [(1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), (0, ValueError, "0")],
+    "beta_min": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (0, ValueError, "0")],
+    "beta_factor": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (1.0, ValueError, "1")],
+    "beta_max": [("x", TypeError, "'x'"), (INF, ValueError, "inf"), (0.5, ValueError, "beta_min")],
+    "beta_repeats": [(1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), (0, ValueError, "0")],
+    "cg_max_iter": [(1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), (0, ValueError, "0")],
+    "max_iter": [(1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), (0, ValueError, "0")],
+    "tol": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (-1, ValueError, "-1")],
+    "batch_size": [("all", ValueError, "'all'"), (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"),
+                   (0, ValueError, "0")],
+    "forgetting": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (-1, ValueError, "-1")],
+    "init": [("noise", TypeError, "'noise'"), (1.0, TypeError, "1.0"),
+             (np.full((2, 3, 3, 1), NAN), ValueError, "NaN"),
+             (np.ones((3, 3, 3, 1)), ValueError, r"\(2, 3, 3, 1\)"),
+             (np.ones((2, 3, 3, 3)), ValueError, r"\(2, 3, 3, 1\)"),
+             (np.zeros((2, 3, 3, 1)), ValueError, "zero")],
+    "warm_start": [("no", TypeError, "True or False"), (NAN, TypeError, "True or False")],
+    "n_jobs": [("2", TypeError, "'2'"), (1.5, TypeError, "1.5"), (0, ValueError, "0")],
+    "random_state": [("x", (TypeError, ValueError), "'?x'?"), (NAN, ValueError, "nan"),
+                     (-1, ValueError, "-1|between 0")],
+    "verbose": [("x", TypeError, "'x'"), (-1, ValueError, "-1"), (NAN, TypeError, "nan")],
+}  # fmt: skip
+# Parameters that transform reads as well.
+OF_INFERENCE = [
+    "lam", "p", "positive", "output", "sparse_output", "solver", "inference_tol",
+    "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter",
+    "n_jobs",
+]  # fmt: skip
+
+CODES_SIZE = 10 * 10 * 2
+# Public method: [(input, error, message), ...], for a layer fitted on images of 8 x 8.
+IMAGE_FAULTS = {
+    "empty": (np.empty((0, 8, 8)), ValueError, "0 sample"),
+    "no pixels": (np.empty((3, 0, 8)), ValueError, r"0 feature|\(0, 8\)"),
+    "five dimensions": (np.ones((2, 8, 8, 1, 1)), ValueError, "5 dimensions"),
+    "one dimension": (np.ones(64), ValueError, "Reshape your data"),
+    "a number": (3.0, ValueError, "scalar"),
+    "None": (None, ValueError, "scalar array"),
+    "complex": (np.ones((2, 8, 8)) * 1j, ValueError, "Complex data not supported"),
+    "text": (np.full((2, 64), "a", dtype=object), ValueError, "could not convert string"),
+    "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
+    "NaN": (np.full((2, 8, 8), NAN), ValueError, "NaN"),
+    "infinity": (np.full((2, 8, 8), INF), ValueError, "infinity"),
+    "minus infinity": (np.full((2, 64), -INF), ValueError, "infinity"),
+    "NaN in a list": ([np.full((8, 8), NAN)], ValueError, "NaN"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "a list of cubes": ([np.ones((8, 8, 1, 1))], ValueError, "4 dimensions"),
+}
+SHAPE_FAULTS = {
+    "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
+    "more channels": (np.ones((2, 8, 8, 3)), ValueError, r"\(8, 8, 3\)"),
+    "a list of another shape": ([np.ones((4, 16))], ValueError, r"\(4, 16\)"),
+}
+CODE_FAULTS = {
+    "another width": (np.ones((2, CODES_SIZE - 1)), ValueError, "199 features.*200"),
+    "another map shape": (np.ones((2, 9, 10, 2)), ValueError, r"\(2, 9, 10, 2\)"),
+    "three dimensions": (np.ones((10, 10, 2)), ValueError, r"\(10, 10, 2\)"),
+    "sparse maps of another shape": (
+        SparseMaps([csr_array((81, 2))], [(9, 9)]), ValueError, r"\(9, 9, 2\)"
+    ),
+    "no sparse maps": (SparseMaps([], []), ValueError, "0 sample|[Ee]mpty|no images"),
+    "sparse, another width": (csr_array((2, 7)), ValueError, "7 features"),
+    "empty": (np.empty((0, CODES_SIZE)), ValueError, "0 sample"),
+    "NaN": (np.full((1, CODES_SIZE), NAN), ValueError, "NaN"),
+    "infinity": (np.full((1, CODES_SIZE), INF), ValueError, "infinity"),
+    "complex": (np.ones((1, CODES_SIZE)) * 1j, ValueError, "Complex data not supported"),
+    "text": (np.full((1, CODES_SIZE), "a", dtype=object), ValueError, "could not convert string"),
+    "None": (None, ValueError, "scalar array"),
+}  # fmt: skip
+METHODS = {
+    "fit": IMAGE_FAULTS,
+    "fit_transform": IMAGE_FAULTS,
+    "transform": IMAGE_FAULTS | SHAPE_FAULTS,
+    "score": IMAGE_FAULTS | SHAPE_FAULTS,
+    "inverse_transform": CODE_FAULTS,
+    "to_maps": CODE_FAULTS,
+    "get_feature_names_out": {
+        "another number": (["a", "b"], ValueError, "input_features should have length"),
+    },
+}
+# Inherited from scikit-learn, and tested there.
+INHERITED = {
+    "get_params", "set_params", "get_metadata_routing", "set_output", "set_callbacks",
+    "propagate_callback_context",
+}  # fmt: skip
+
+LAM_MIN = {
+    "neither": ({}, ValueError, "filters or filter_size"),
+    "filter_size": ({"filter_size": 0}, ValueError, "filter_size"),
+    "filter_size type": ({"filter_size": "5"}, TypeError, "filter_size"),
+    "filters type": ({"filters": "f"}, TypeError, "filters"),
+    "filters shape": ({"filters": np.ones((2, 3))}, ValueError, "filters"),
+    "filters of other channels": ({"filters": np.ones((2, 3, 3, 3))}, ValueError, "filters"),
+    "filters NaN": ({"filters": np.full((2, 3, 3, 1), NAN)}, ValueError, "filters contains NaN"),
+    "positive": ({"filter_size": 3, "positive": 1}, TypeError, "positive"),
+    "image_shape": ({"filter_size": 3, "image_shape": (8, 9)}, ValueError, "image_shape"),
+}
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).random((6, 8, 8))
+
+
+@pytest.fixture
+def layer(images):
+    return DeconvNetLayer(2, 3, lam=10.0, max_iter=1, random_state=0).fit(images)
+
+
+def table(rows):
+    return [
+        pytest.param(name, *row, id=f"{name}={str(row[0])[:12]}")
+        for name, faults in rows.items()
+        for row in faults
+    ]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "message"), table(PARAMETERS))
+def test_bad_parameters(name, value, error, message, images, monkeypatch):
+    def work(self):
+        pytest.fail("learning has begun")
+
+    monkeypatch.setattr(Learner, "run_epoch", work)
+    layer = DeconvNetLayer(2, 3).set_params(**{name: value})
+    with pytest.raises(error, match=message) as caught:
+        layer.fit(images)
+    assert name in str(caught.value) or name == "random_state"
+    assert not hasattr(layer, "filters_")
+
+
+def test_every_parameter_is_in_the_table():
+    assert set(PARAMETERS) == set(DeconvNetLayer().get_params())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    table({name: PARAMETERS[name] for name in OF_INFERENCE}),
+)
+def test_bad_parameters_of_a_fitted_layer(name, value, error, message, layer, images):
+    layer.set_params(**{name: value})
+    with pytest.raises(error, match=message):
+        layer.transform(images)
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "error", "message"),
+    [
+        pytest.param(method, *row, id=f"{method}-{fault}")
+        for method, faults in METHODS.items()
+        for fault, row in faults.items()
+    ],
+)
+def test_bad_input(method, value, error, message, layer, images):
+    before = vars(layer).copy()
+    with pytest.raises(error, match=message):
+        getattr(layer, method)(value)
+    assert all(vars(layer)[name] is before[name] for name in before)
+    assert vars(layer).keys() == before.keys()
+    layer.transform(images)
+
+
+def test_every_public_method_is_in_the_table():
+    public = {name for name, _ in inspect.getmembers(DeconvNetLayer, inspect.isfunction)}
+    assert {name for name in public if not name.startswith("_")} - INHERITED == set(METHODS)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform"}))
+def test_methods_of_an_unfitted_layer(method, images):
+    with pytest.raises(NotFittedError, match="DeconvNetLayer instance is not fitted yet"):
+        getattr(DeconvNetLayer(), method)(images)
+
+
+def test_filters_of_a_fit_before_must_fit(layer, images):
+    layer.set_params(warm_start=True, n_filters=3)
+    with pytest.raises(ValueError, match=r"filters_ of the fit before.*\(3, 3, 3, 1\)"):
+        layer.fit(images)
+
+
+def test_rows_of_another_size_name_the_other_output(images):
+    layer = DeconvNetLayer(2, 3, lam=10.0, max_iter=1, random_state=0).fit(list(images))
+    with pytest.raises(ValueError, match='output="maps"'):
+        layer.transform([np.ones((9, 9))])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"), [pytest.param(*row, id=name) for name, row in LAM_MIN.items()]
+)
+def test_lam_min_of_bad_parameters(options, error, message, images):
+    with pytest.raises(error, match=message):
+        lam_min(images, **options)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [pytest.param(*row, id=fault) for fault, row in IMAGE_FAULTS.items()],
+)
+def test_lam_min_of_bad_images(value, error, message):
+    with pytest.raises(error, match=message):
+        lam_min(value, filter_size=3)
