@@ -111,7 +111,9 @@ class Convolution:
         h, w = self.filters.shape[2:]
         padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
         windows = sliding_window_view(padded, self.maps_shape[1:], axis=(2, 3))
-        columns = np.ascontiguousarray(windows).reshape(n_samples, self._matrix.shape[1], -1)
+        n_positions = self.maps_shape[1] * self.maps_shape[2]
+        shape = n_samples, self._matrix.shape[1], n_positions
+        columns = np.ascontiguousarray(windows).reshape(shape)
         # One product per image, of one size: the result never depends on the stack.
         return np.matmul(self._matrix, columns).reshape(n_samples, *self.maps_shape)
 
