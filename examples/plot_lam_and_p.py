@@ -48,7 +48,7 @@ ax.set(
     title="Each marker doubles lam, from 3 to 48 times lam_min",
 )
 ax.grid(color="0.9")
-ax.legend();
+_ = ax.legend()
 
 # %%
 # Along each curve ``lam`` grows to the right.
