@@ -39,7 +39,7 @@ PARAMETERS = {
     "solver": [(1, TypeError, "coordinate_descent"),
                ("lars", ValueError, "coordinate_descent"),
                (NAN, TypeError, "coordinate_descent")],
-    "inference_tol": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (-1e-3, ValueError, "-0.0")],
+    "inference_tol": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (-1.0, ValueError, "-1")],
     "inference_max_iter": [(1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), (0, ValueError, "0")],
     "beta_min": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (0, ValueError, "0")],
     "beta_factor": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (1.0, ValueError, "1")],
