@@ -9,9 +9,10 @@ draws all of them, so that filters learn which colours go together.
 # %%
 # The photos
 # ----------
-# Local contrast normalisation treats every channel alone, and would make a grey wall and a red
-# flower equally colourful. Here the local mean is removed and nothing divided: colours keep their
-# strength, and ``lam`` its scale, up to the one number that all photos are divided by.
+# JPEG files store colours at half the resolution of brightness, so that photos are halved first;
+# otherwise filters learn blocks of two by two pixels. Dividing by the local contrast would treat
+# every channel alone, and make grey walls and red flowers equally colourful. So the local mean is
+# removed, and each photo divided by one number, which leaves its colours as they are.
 
 import numpy as np
 
@@ -20,9 +21,10 @@ from skdeconv.datasets import load_sample_photos
 from skdeconv.display import FiltersDisplay, MapsDisplay, ReconstructionDisplay
 from skdeconv.preprocessing import LocalContrastNormalizer
 
-photos = load_sample_photos(size=100, color=True)[::3]
+photos = load_sample_photos(size=200, color=True)
+photos = photos.reshape(-1, 100, 2, 100, 2, 3).mean(axis=(2, 4))
 images = LocalContrastNormalizer(sigma=4.0, divisive=False).fit_transform(photos)
-images /= images.std()
+images /= images.std(axis=(1, 2, 3), keepdims=True)
 images.shape
 
 # %%
@@ -31,7 +33,7 @@ images.shape
 # Neutral edges come first, since brightness varies most; some filters are of one colour or of a
 # pair of opposite ones.
 
-layer = DeconvNetLayer(n_filters=25, filter_size=7, lam=2.0, max_iter=3, random_state=0)
+layer = DeconvNetLayer(n_filters=12, filter_size=7, lam=1.5, max_iter=2, random_state=0)
 layer.fit(images)
 FiltersDisplay.from_estimator(layer)
 
@@ -39,11 +41,11 @@ FiltersDisplay.from_estimator(layer)
 # The photo, drawn from its maps
 # ------------------------------
 
-ReconstructionDisplay.from_estimator(layer, images, index=12)
+ReconstructionDisplay.from_estimator(layer, images, index=1)
 
 # %%
 # Each map serves the three channels at once: a coefficient is a filter with its colours.
 
-MapsDisplay.from_estimator(layer, images, index=12)
+MapsDisplay.from_estimator(layer, images, index=1)
 share = np.mean(layer.transform(images) != 0)
 print(f"R² = {layer.score(images):.3f} with {share:.2%} of the coefficients non-zero")

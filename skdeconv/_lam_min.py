@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
@@ -68,7 +70,9 @@ def lam_min(
         h, w = check_filter_size(filter_size, full_shape(shape)[0])
         largest = _largest_patch_norms(images, h, w)
     else:
-        size = np.shape(filters)
+        size = ()
+        with suppress(ValueError):  # ragged: check_filters says so
+            size = np.shape(filters)
         wanted = (*size[:3], images.shape[1])
         filters = check_filters("filters", filters, wanted, images.dtype)
         scores = Convolution(filters, images.shape[2:]).adjoint(images)

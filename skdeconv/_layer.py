@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel
 
 from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
@@ -22,6 +21,7 @@ from skdeconv._validation import (
     check_flag,
     check_integer,
     check_real,
+    check_seed,
     check_verbose,
     restored_on_failure,
 )
@@ -235,7 +235,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
                 vars(self).pop("n_features_in_", None)
                 vars(self).pop("feature_names_in_", None)
             vars(self).update(fitted)
-            warn_of_zero_maps(self.lam, learner.is_silent, images, fitted["filters_"])
+            warn_of_zero_maps(self, learner.is_silent, images, fitted["filters_"])
         return self
 
     def _start(self, coding, images) -> Learner:
@@ -244,7 +244,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         n_channels, height = images.shape[1:3]
         shape = n_filters, *check_filter_size(self.filter_size, height), n_channels
         connectivity = check_connectivity(self.connectivity, n_filters, n_channels)
-        random_state = check_random_state(self.random_state)
+        random_state = check_seed(self.random_state)
         first = self.init
         if check_flag("warm_start", self.warm_start) and hasattr(self, "filters_"):
             first = self.filters_

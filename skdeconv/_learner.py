@@ -202,9 +202,9 @@ class Learner:
 
 def check_batch_size(batch_size, images) -> int:
     """Number of images of an update, from the constructor parameter."""
-    if batch_size is not None and batch_size != "auto":
-        if isinstance(batch_size, str):
-            raise ValueError(f'batch_size must be an integer, "auto" or None, got {batch_size!r}.')
+    if isinstance(batch_size, str) and batch_size != "auto":
+        raise ValueError(f'batch_size must be an integer, "auto" or None, got {batch_size!r}.')
+    if batch_size is not None and not isinstance(batch_size, str):
         return check_integer("batch_size", batch_size, min_val=1)
     n_samples, pixels = len(images), math.prod(images.shape[2:])
     if batch_size is None:

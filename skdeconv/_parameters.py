@@ -75,7 +75,10 @@ def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None
     """A boolean array of shape (n_filters, n_channels) with something in every row, or None."""
     if connectivity is None:
         return None
-    array = np.asarray(connectivity)
+    try:
+        array = np.asarray(connectivity)
+    except ValueError as error:  # ragged
+        raise ValueError(f"connectivity must be of one shape, got {connectivity!r}.") from error
     if array.dtype != bool:
         raise TypeError(
             f"connectivity must be a boolean array of shape (n_filters, n_channels), or None; got "
@@ -98,9 +101,12 @@ def check_filters(name, filters, shape, dtype) -> np.ndarray:
     """Filters in public layout, of the wanted shape, as (n_filters, n_channels, h, w)."""
     if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
         raise TypeError(f"{name} must be an array of filters of shape {shape}, got {filters!r}.")
-    array = check_array(
-        filters, dtype=[np.float64, np.float32], allow_nd=True, ensure_2d=False, input_name=name
-    )
+    try:
+        array = check_array(
+            filters, dtype=[np.float64, np.float32], allow_nd=True, ensure_2d=False, input_name=name
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of filters of shape {shape}: {error}") from error
     if array.ndim == 3:
         array = array[..., None]
     if array.shape != shape:

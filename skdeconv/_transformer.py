@@ -166,7 +166,7 @@ class MapsTransformer(TransformerMixin):
         check_is_fitted(self, "filters_")
         coding = check_coding(self)
         images, _, shape = check_images(self, X, reset=False)
-        if self.output == "rows" and shape != self.image_shape_:
+        if self.output == "rows" and full_shape(shape) != full_shape(self.image_shape_):
             raise ValueError(
                 f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "
                 'width do not exist for both. Use output="maps".'
@@ -174,7 +174,7 @@ class MapsTransformer(TransformerMixin):
         operator = self._operator(images.shape[2:], images.dtype)
         with Parallel(n_jobs=self.n_jobs) as coding.parallel:
             result = coding(operator, images)
-        warn_of_zero_maps(self.lam, not result.maps.nnz, images, self.filters_)
+        warn_of_zero_maps(self, not result.maps.nnz, images, self.filters_)
         if not result.converged.all():
             warnings.warn(
                 f"The maps of {np.sum(~result.converged)} of {len(images)} images did not reach "
@@ -207,12 +207,13 @@ def _drawn(operator, maps):
     return images
 
 
-def warn_of_zero_maps(lam, silent, images, filters):
+def warn_of_zero_maps(estimator, silent, images, filters):
     """Say what ``lam`` would do where all maps of images that are not zero are zero."""
     if silent and images.any():
-        needed = lam_min(list(images.transpose(0, 2, 3, 1)), filters)
+        last = list(images.transpose(0, 2, 3, 1))
+        needed = lam_min(last, filters, positive=estimator.positive)
         warnings.warn(
-            f"All maps are zero: lam={lam} is too small for these images. With these filters maps "
+            f"All maps are zero: lam={estimator.lam} is too small for these images. With these filters maps "
             f"become non-zero above lam={needed.min():.3g}; see skdeconv.lam_min.",
             ZeroMapsWarning,
             stacklevel=3,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_scalar
+from sklearn.utils import check_random_state, check_scalar
 
 
 @contextmanager
@@ -112,10 +112,31 @@ def _check_number(name, value, kind, wanted, limits):
     # Python's booleans are integers, and NaN passes every comparison of check_scalar.
     if isinstance(value, bool) or not isinstance(value, kind):
         raise TypeError(f"{name} must be {wanted}, got {value!r}.")
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        finite = kind is Integral
+    if not finite:
         raise ValueError(f"{name} must be {wanted}, got {value!r}.")
     check_scalar(value, name, kind, **limits)
     return value
+
+
+def check_seed(value) -> np.random.RandomState:
+    """Generator of a ``random_state``, which scikit-learn's own message does not name.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None, a legal seed nor a RandomState.
+    """
+    try:
+        return check_random_state(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "random_state must be None, an integer from 0 to 2**32 - 1 or a RandomState, got "
+            f"{value!r}."
+        ) from error
 
 
 def check_verbose(value) -> int:

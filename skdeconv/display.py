@@ -292,7 +292,7 @@ class ReconstructionDisplay(_ImageDisplay):
         n_channels = full_shape(image.shape)[2]
         image, drawn = (a.reshape(full_shape(image.shape)) for a in (image, drawn))
         if len(image) == 1:
-            curves = np.stack([image, drawn, image - drawn])[:, 0]
+            curves, names[0] = np.stack([image, drawn, image - drawn])[:, 0], "signal"
             self.axes_ = ax = _draw_curves(ax, curves, names, **kwargs)
         else:
             low, high, limit = image.min(), image.max(), np.abs(image).max()
@@ -349,7 +349,7 @@ def _draw_mosaic(ax, tiles, n_columns, limits, names=(), gap="white", **imshow):
     height, width = mosaic.shape[:2]
     # Large maps get a large figure, so that no coefficient vanishes between two of its pixels.
     inches = np.clip(max(height, width) / 72, 9 if names else 5.6, 12) / max(height, width)
-    ax = _axes(ax, inches * width, inches * height + 0.4)
+    ax = _axes(ax, inches * width, inches * height + (0.7 if names else 0.4))
     ax.imshow(mosaic, **imshow)
     ax.set(xticks=[], yticks=[], facecolor=gap)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)

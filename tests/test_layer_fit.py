@@ -1,5 +1,11 @@
 """Learning: planted filters, costs, determinism, starts, interruptions, warnings."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -20,6 +26,17 @@ def data():
     return make_sparse_images(12, (20, 18), n_filters=3, filter_size=5, random_state=0)
 
 
+def test_filters_cut_off_are_moved(monkeypatch):
+    data = make_sparse_images(
+        30, (40, 40), n_filters=4, filter_size=5, density=0.003, random_state=0
+    )
+    layer = DeconvNetLayer(4, 5, lam=4.0, max_iter=10, random_state=100)
+    found = matches(data.filters, clone(layer).fit(data.images).filters_).max(axis=1)
+    monkeypatch.setattr(Learner, "_recenter", lambda self, batch: None)
+    without = matches(data.filters, layer.fit(data.images).filters_).max(axis=1)
+    assert found.min() > 0.99 > without.min()
+
+
 def matches(planted, learned):
     """For each planted filter the largest correlation, over shifts, signs and learned filters."""
     scores = [[np.abs(correlate2d(f, g)).max() for g in learned[..., 0]] for f in planted[..., 0]]
@@ -31,7 +48,8 @@ def test_planted_filters_are_recovered(seed):
     data = make_sparse_images(
         30, (40, 40), n_filters=4, filter_size=5, density=0.003, random_state=seed
     )
-    layer = DeconvNetLayer(4, 5, lam=2.0, random_state=seed).fit(data.images)
+    # Of the same seed the first filters would be the planted ones.
+    layer = DeconvNetLayer(4, 5, lam=4.0, random_state=seed + 100).fit(data.images)
     scores = matches(data.filters, layer.filters_)
     assert scores.max(axis=1).min() >= 0.99
     assert sorted(scores.argmax(axis=1)) == [0, 1, 2, 3]
@@ -41,7 +59,7 @@ def test_planted_colour_filters_are_recovered():
     data = make_sparse_images(
         30, (40, 40, 3), n_filters=3, filter_size=5, density=0.003, random_state=0
     )
-    layer = DeconvNetLayer(3, 5, lam=2.0, random_state=0).fit(data.images)
+    layer = DeconvNetLayer(3, 5, lam=2.0, random_state=100).fit(data.images)
     scores = np.abs(np.einsum("kabc,labc->kl", data.filters, layer.filters_))
     assert scores.max(axis=1).min() >= 0.99
 
@@ -98,21 +116,46 @@ def test_fits_repeat(data):
     )
 
 
-def test_canonical_signs(data):
-    flat = DeconvNetLayer(3, 5, lam=4.0, random_state=0).fit(data.images).filters_.reshape(3, -1)
-    assert np.all(flat[np.arange(3), np.abs(flat).argmax(axis=1)] > 0)
+def largest(filters):
+    """Of each filter the entry of largest modulus."""
+    flat = filters.reshape(len(filters), -1)
+    return flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]
 
 
-def test_signs_are_left_alone_while_learning(data):
-    # Learning from filters of flipped sign is the same; flipping them between passes is not.
+def test_canonical_signs_leave_the_learner_alone(data, monkeypatch):
+    # Filters that change their sign between passes no longer fit the maps that are kept.
+    layer = DeconvNetLayer(6, 5, lam=4.0, max_iter=4, tol=0, random_state=0)
+    public = clone(layer).fit(data.images)
+    monkeypatch.setattr(
+        DeconvNetLayer, "_public_filters", lambda _, learner: learner.filters.transpose(0, 2, 3, 1)
+    )
+    own = clone(layer).fit(data.images)
+    signs = np.sign(largest(own.filters_))
+    assert set(signs) == {-1, 1}
+    assert np.all(largest(public.filters_) > 0)
+    np.testing.assert_array_equal(public.filters_, own.filters_ * signs[:, None, None, None])
+    np.testing.assert_array_equal(public.cost_, own.cost_)
+
+
+def test_signs_that_were_given_are_kept(data):
     layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=4, tol=0, random_state=0)
     first = np.random.RandomState(0).standard_normal((3, 5, 5, 1))
     plain = clone(layer).set_params(init=first).fit(data.images)
     flipped = clone(layer).set_params(init=-first).fit(data.images)
     np.testing.assert_allclose(flipped.filters_, -plain.filters_, atol=1e-10)
     np.testing.assert_allclose(flipped.cost_, plain.cost_)
-    scratch = clone(layer).fit(data.images)
-    np.testing.assert_allclose(np.abs(scratch.filters_).max(), np.abs(scratch.filters_.max()))
+    warm = clone(layer).set_params(warm_start=True)
+    warm.filters_ = -data.filters
+    np.testing.assert_array_equal(
+        np.sign(largest(warm.fit(data.images).filters_)), np.sign(largest(-data.filters))
+    )
+
+
+def test_positive_maps_need_negative_filters():
+    spots = np.random.default_rng(0).random((12, 20, 18)) < 0.02
+    layer = DeconvNetLayer(1, 3, lam=9.0, positive=True, random_state=0).fit(-1.0 * spots)
+    assert largest(layer.filters_) < 0
+    assert layer.score(-1.0 * spots) > 0.8
 
 
 def test_init_and_warm_start(data):
@@ -174,6 +217,52 @@ def test_an_interrupted_fit_leaves_no_trace(data, monkeypatch, fitted, error):
             check_is_fitted(layer)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
+def test_ctrl_c_leaves_no_process_behind():
+    code = """if True:
+        import numpy as np
+        from skdeconv import DeconvNetLayer
+        images = np.random.default_rng(0).standard_normal((40, 128, 128))
+        layer = DeconvNetLayer(
+            8, 7, lam=0.5, batch_size=None, max_iter=10**6, tol=0, n_jobs=2, verbose=1
+        )
+        before = vars(layer).copy()
+        try:
+            layer.fit(images)
+        except KeyboardInterrupt:
+            same = vars(layer).keys() == before.keys()
+            print("interrupted", same, flush=True)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-u", "-W", "ignore", "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert "pass 1/" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        try:
+            rest = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()
+    assert rest.splitlines()[-1] == "interrupted True"
+    assert process.returncode == 0
+    assert is_gone(process.pid)
+
+
+def is_gone(group, seconds=20):
+    """Whether the last process of a group ends in time."""
+    for _ in range(10 * seconds):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    os.killpg(group, signal.SIGKILL)
+    return False
+
+
 def test_verbose_prints_a_line_for_each_pass(data, capsys):
     DeconvNetLayer(3, 5, lam=4.0, max_iter=3, tol=0, random_state=0, verbose=1).fit(data.images)
     lines = capsys.readouterr().out.splitlines()
@@ -213,15 +302,20 @@ def test_zero_images_have_zero_maps():
     assert layer.score(np.zeros((2, 8, 8))) == 1
 
 
-def test_too_small_a_lam_is_told(data):
-    layer = DeconvNetLayer(3, 5, lam=4.0, random_state=0).fit(data.images)
-    least = lam_min(data.images, layer.filters_)
-    with pytest.warns(ZeroMapsWarning, match=f"lam={least.min():.3g}"):
-        codes = layer.set_params(lam=0.99 * least.min()).transform(data.images)
+@pytest.mark.parametrize("positive", [False, True], ids=["any sign", "positive"])
+def test_too_small_a_lam_is_told(data, positive):
+    images = -np.abs(data.images) if positive else data.images
+    layer = DeconvNetLayer(3, 5, lam=4.0, positive=positive, random_state=0).fit(images)
+    least = lam_min(images, layer.filters_, positive=positive).min()
+    with pytest.warns(ZeroMapsWarning, match=f"become non-zero above lam={least:.3g};"):
+        codes = layer.set_params(lam=0.99 * least).transform(images)
     assert not codes.any()
-    assert layer.set_params(lam=1.2 * least.min()).transform(data.images).any()
-    with pytest.warns(ZeroMapsWarning, match="All maps are zero"):
-        DeconvNetLayer(3, 5, lam=1e-6, random_state=0).fit(data.images)
+    assert layer.set_params(lam=1.01 * least).transform(images).any()
+    # lam_min knows the filters of the last pass alone, which are random ones here.
+    with pytest.warns(ZeroMapsWarning, match="lam=1e-06 is too small for these images") as caught:
+        layer.set_params(lam=1e-6).fit(images)
+    least = lam_min(images, layer.filters_, positive=positive).min()
+    assert f"become non-zero above lam={least:.3g};" in str(caught[0].message)
 
 
 def test_unfinished_inference_is_told(data):

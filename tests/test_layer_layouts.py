@@ -77,6 +77,19 @@ def test_layouts_give_the_same_filters_and_codes(rows, shape):
         assert hasattr(layer, "feature_names_in_") == (name == "frame")
 
 
+def test_any_layout_may_follow_any_other(rows, shape):
+    expected = layer_of(shape).fit(rows)
+    codes = expected.transform(rows)
+    forms = layouts(rows, shape)
+    forms["full"] = rows.reshape(-1, *full(shape))
+    del forms["frame"]
+    for seen in ("rows", *(name for name in ("stack", "list") if name in forms)):
+        layer = layer_of(shape).fit(forms[seen])
+        for name, form in forms.items():
+            found = layer.transform(form)
+            np.testing.assert_array_equal(found, codes, err_msg=f"{name} after {seen}")
+
+
 def test_forms_of_codes_hold_the_same(rows, shape):
     layer = layer_of(shape).fit(rows)
     codes = layer.transform(rows)
@@ -141,13 +154,23 @@ def test_transform_changes_nothing(rows):
     assert pickle.dumps(vars(layer)) == before
 
 
-def test_read_only_maps_reach_the_workers(tmp_path):
-    X = np.random.default_rng(0).standard_normal((40, 64, 64)).astype(np.float32)
+@pytest.mark.parametrize("solver", ["coordinate_descent", "fista", "half_quadratic"])
+def test_read_only_images_reach_the_workers(tmp_path, solver):
+    # joblib maps what is larger than 1 MB into the workers' memory, and nobody may write there.
+    X = np.random.default_rng(0).standard_normal((2, 400, 400))
+    assert X[:1].nbytes > 2**20
     X.tofile(tmp_path / "images")
-    mapped = np.memmap(tmp_path / "images", dtype=np.float32, mode="r", shape=X.shape)
-    layer = layer_of(lam=2.0, max_iter=1).fit(X[:4])
-    expected = layer.transform(X)
-    np.testing.assert_array_equal(layer.set_params(n_jobs=2).transform(mapped), expected)
+    mapped = np.memmap(tmp_path / "images", dtype=X.dtype, mode="r", shape=X.shape)
+    layer = layer_of(
+        lam=1.2 * lam_min(X, filter_size=3).max(), solver=solver, batch_size=None, beta_factor=100.0
+    )
+    expected = clone(layer).fit(X)
+    found = clone(layer).set_params(n_jobs=2).fit(mapped)
+    np.testing.assert_array_equal(found.filters_, expected.filters_)
+    maps = found.set_params(output="maps", sparse_output=True).transform(mapped)
+    rows = expected.set_params(sparse_output=True).transform(X)
+    assert rows.nnz
+    np.testing.assert_array_equal(np.concatenate([one.data for one in maps]), rows.data)
 
 
 def test_clones_copies_and_refits_agree(rows, shape):
@@ -192,10 +215,20 @@ def test_rows_that_look_like_images_warn(width):
         layer_of().fit(X)
 
 
+def test_a_photo_without_a_sample_axis_warns():
+    photo = np.random.default_rng(0).standard_normal((10, 64))
+    with pytest.warns(UserWarning, match=r"a single image is X\[None\]"):
+        assert layer_of().fit(photo).image_shape_ == (64,)
+    assert layer_of().fit(photo[None]).image_shape_ == (10, 64)
+    # Here the caller knows, or no image has so many pixels.
+    assert layer_of((64,)).fit(photo).image_shape_ == (64,)
+    assert layer_of().fit(photo[:, :63]).image_shape_ == (63,)
+
+
 def test_constant_images_score_one_or_zero():
     X = np.ones((2, 6, 4))
     layer = layer_of(lam=0.4).fit(X)
-    assert layer.score(X) == 0.0
+    assert layer.score(X) == layer.score(X, y=[0, 1]) == 0.0
     assert layer.score(np.zeros((2, 6, 4))) == 1.0
 
 

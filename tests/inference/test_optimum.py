@@ -49,7 +49,7 @@ def optimum(operator, images, weight, positive=False):
     matrix, y = explicit_matrix(operator.filters, images.shape[2:]), images.ravel()
     # Its squared error is a mean, halved.
     lasso = Lasso(
-        1 / (weight * len(y)), fit_intercept=False, positive=positive, tol=1e-12, max_iter=10**6
+        1 / (weight * len(y)), fit_intercept=False, positive=positive, tol=1e-11, max_iter=10_000
     ).fit(matrix, y)
     residual = y - matrix @ lasso.coef_
     return lasso.coef_, weight / 2 * residual @ residual + np.abs(lasso.coef_).sum()
@@ -61,7 +61,7 @@ def test_the_default_and_fista_agree(shapes, positive):
     operator, images = make(shapes)
     options = {"positive": positive, "tol": 1e-6}
     default = solve("coordinate_descent", operator, images, max_iter=200, **options)
-    fista = solve("fista", operator, images, max_iter=20_000, **options)
+    fista = solve("fista", operator, images, max_iter=3000, **options)
     assert default.converged.all()
     assert fista.converged.all()
     assert (default.optimality <= 1e-6).all()
@@ -74,7 +74,7 @@ def test_the_default_and_fista_agree(shapes, positive):
 @each_shape
 def test_lasso_on_the_explicit_matrix_confirms_the_cost(shapes, name, positive):
     operator, images = make(shapes, n_samples=1)
-    found = solve(name, operator, images, positive=positive, tol=1e-7, max_iter=50_000)
+    found = solve(name, operator, images, positive=positive, tol=1e-7, max_iter=5000)
     coefficients, cost = optimum(operator, images, 5.0, positive)
     assert np.count_nonzero(coefficients) > 3
     assert (coefficients < 0).any() == (not positive)
@@ -85,7 +85,7 @@ def test_lasso_on_the_explicit_matrix_confirms_the_cost(shapes, name, positive):
 
 
 @each_sign
-@pytest.mark.parametrize("weight", [1.0, 5.0, 100.0])
+@pytest.mark.parametrize("weight", [1.0, 5.0, 20.0])
 @pytest.mark.parametrize("name", ["coordinate_descent", "fista", "half_quadratic"])
 def test_the_gap_bounds_the_distance_to_the_optimum(name, weight, positive):
     operator, images = make(SHAPES["photo"], n_samples=1)
@@ -101,8 +101,8 @@ def test_the_gap_bounds_the_distance_to_the_optimum(name, weight, positive):
 @each_certified
 def test_a_smaller_tolerance_is_met(name):
     operator, images = make(SHAPES["photo"])
-    for tol in (1e-1, 1e-2, 1e-4, 1e-8):
-        found = solve(name, operator, images, tol=tol, max_iter=20_000)
+    for tol in (1e-1, 1e-2, 1e-4, 1e-7):
+        found = solve(name, operator, images, tol=tol, max_iter=3000)
         assert found.converged.all()
         assert (found.optimality <= tol).all()
 
@@ -111,7 +111,7 @@ def test_a_smaller_tolerance_is_met(name):
 @pytest.mark.parametrize("p", [0.5, 0.8])
 def test_the_default_is_as_good_as_descent_with_the_exact_prox(p, positive):
     costs = []
-    for seed in range(10):
+    for seed in range(4):
         operator, images = make(SHAPES["photo"], n_samples=1, seed=seed)
         convex = solve("coordinate_descent", operator, images, positive=positive, tol=1e-6)
         _, cost = coordinate_descent(
@@ -169,9 +169,9 @@ def test_slow_continuation_comes_close_to_the_optimum(positive):
         images,
         positive=positive,
         beta_factor=1.3,
-        beta_max=1e5,
-        beta_repeats=40,
-        cg_max_iter=60,
+        beta_max=1e4,
+        beta_repeats=10,
+        cg_max_iter=20,
         max_iter=1000,
     )
     best = optimum(operator, images, 5.0, positive)[1]
