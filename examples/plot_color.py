@@ -30,10 +30,10 @@ images.shape
 # %%
 # The filters
 # -----------
-# Neutral edges come first, since brightness varies most; some filters are of one colour or of a
-# pair of opposite ones.
+# Some filters are neutral edges, others patches of one colour or borders between two, such as blue
+# against orange.
 
-layer = DeconvNetLayer(n_filters=12, filter_size=7, lam=1.5, max_iter=2, random_state=0)
+layer = DeconvNetLayer(n_filters=12, filter_size=7, lam=0.7, max_iter=2, random_state=0)
 layer.fit(images)
 FiltersDisplay.from_estimator(layer)
 

@@ -10,7 +10,8 @@ what the layer is worth.
 # %%
 # The digits
 # ----------
-# 300 digits are for training and 600 for the comparison at the end: features matter most where labels are few.
+# 300 digits are for training, since features matter most where labels are few, and 600 for the
+# comparison at the end.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -56,6 +57,8 @@ for parameters, mean in zip(
 # %%
 # What came out
 # -------------
+# The two are about level: on 600 digits a difference of one per cent is within chance. Digits of
+# 8 x 8 pixels, all centred, leave little for a layer to add.
 
 raw = LinearSVC().fit(X_train.reshape(len(X_train), -1), y_train)
 print(f"raw pixels: {raw.score(X_test.reshape(len(X_test), -1), y_test):.3f}")

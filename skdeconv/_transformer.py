@@ -209,12 +209,19 @@ def _drawn(operator, maps):
 
 def warn_of_zero_maps(estimator, silent, images, filters):
     """Say what ``lam`` would do where all maps of images that are not zero are zero."""
-    if silent and images.any():
-        last = list(images.transpose(0, 2, 3, 1))
-        needed = lam_min(last, filters, positive=estimator.positive)
-        warnings.warn(
-            f"All maps are zero: lam={estimator.lam} is too small for these images. With these filters maps "
-            f"become non-zero above lam={needed.min():.3g}; see skdeconv.lam_min.",
-            ZeroMapsWarning,
-            stacklevel=3,
+    if not silent or not images.any():
+        return
+    lam, last = estimator.lam, list(images.transpose(0, 2, 3, 1))
+    needed = lam_min(last, filters, positive=estimator.positive).min()
+    if lam <= needed:
+        reason = (
+            f"All maps are zero: lam={lam} is too small for these images. With these filters maps "
+            f"become non-zero above lam={needed:.3g}; see skdeconv.lam_min."
         )
+    else:
+        reason = (
+            f"All maps are zero, although lam={lam} is above lam={needed:.3g}, where maps become "
+            "non-zero with these filters. Raise lam further, or lower inference_tol="
+            f"{estimator.inference_tol}."
+        )
+    warnings.warn(reason, ZeroMapsWarning, stacklevel=3)

@@ -162,7 +162,11 @@ def test_read_only_images_reach_the_workers(tmp_path, solver):
     X.tofile(tmp_path / "images")
     mapped = np.memmap(tmp_path / "images", dtype=X.dtype, mode="r", shape=X.shape)
     layer = layer_of(
-        lam=1.2 * lam_min(X, filter_size=3).max(), solver=solver, batch_size=None, beta_factor=100.0
+        lam=2 * lam_min(X, filter_size=3).max(),
+        solver=solver,
+        batch_size=None,
+        max_iter=1,
+        beta_factor=1e3,
     )
     expected = clone(layer).fit(X)
     found = clone(layer).set_params(n_jobs=2).fit(mapped)

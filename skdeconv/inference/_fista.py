@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 
 from skdeconv.inference._result import (
@@ -18,10 +20,14 @@ from skdeconv.inference._result import (
 def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50):
     r"""Infer sparse maps by FISTA with restarts, never raising the cost.
 
-    From the extrapolated point v a step is
-    :math:`z \leftarrow \operatorname{prox}_{t \sum |\cdot|^p}(v + t \lambda F^T (y - F v))` with
-    :math:`t = 1 / (\lambda \|F\|^2)`. Where it would raise the cost, the momentum is dropped and
-    the step is taken from z instead. At p < 1 this is a local method, from zeros or ``init``.
+    Minimises :math:`\lambda/2 \|F z - y\|^2 + \sum |z|^p`. From the extrapolated point v a step is
+
+    .. math:: z \leftarrow \operatorname{prox}_{t \sum |\cdot|^p} (v + t \lambda F^T (y - F v)),
+        \quad t = 1 / (\lambda \|F\|^2).
+
+    Where it would raise the cost, the momentum is dropped and the step is taken from z instead.
+    At p = 1 this is the accelerated method with its proven rate. At p < 1 it is a local method,
+    which descends from zeros or ``init`` and ends near a stationary point.
 
     Parameters
     ----------
@@ -36,8 +42,8 @@ def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50
     init : csr_array of shape (n_samples, n_coefficients), default=None
         Maps to start from; zeros by default.
     tol : float, default=1e-3
-        At p = 1 the relative duality gap at which an image is done; at p < 1 the relative decrease
-        of the cost in one step.
+        At p = 1 the relative duality gap, with the best dual value so far, at which an image is
+        done; at p < 1 the relative decrease of the cost in one step.
     max_iter : int, default=50
         Largest number of steps.
 
@@ -49,53 +55,119 @@ def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50
     References
     ----------
     A. Beck, M. Teboulle, "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse
-    Problems", SIAM Journal on Imaging Sciences 2009.
+    Problems", SIAM Journal on Imaging Sciences 2009, section 4.
+
+    B. O'Donoghue, E. Candes, "Adaptive Restart for Accelerated Gradient Schemes", Foundations of
+    Computational Mathematics 2015, section 3.2 (restart by function values).
     """
-    step = 1.0 / (weight * operator.norm() ** 2)
     finished = Finished(len(images))
-    going = np.arange(len(images))
-    maps = dense_maps(operator, images, init)
-    ahead, momentum = maps, np.ones(len(images))
-    cost = np.full(len(images), np.inf)
-    dual = np.full(len(images), -np.inf)
+    step = 1.0 / (weight * operator.norm() ** 2)
+    state = _start(operator, images, penalty, weight, init)
     for iteration in range(max_iter + 1):
-        residual = images - operator.forward(maps)
-        before, cost = cost, _cost(maps, residual, penalty, weight)
-        gradient = weight * operator.adjoint(residual)
-        if penalty.p == 1:
-            score = gradient if penalty.positive else np.abs(gradient)
-            largest = score.reshape(len(score), -1).max(axis=1)
-            dual = np.maximum(dual, dual_value(images, residual, largest, weight))
-            measure = relative_gap(cost, dual)
-            settled = measure <= tol
-        else:
-            measure = stationarity(maps, gradient, penalty.p)
-            settled = before - cost <= tol * cost
+        measure, settled = _certify(state, penalty, weight, tol)
         done = settled | (iteration == max_iter)
-        finished.add(maps[done], going[done], cost[done], measure[done], iteration, settled[done])
-        if done.all():
-            break
-        going, images, maps, ahead, gradient = (
-            array[~done] for array in (going, images, maps, ahead, gradient)
-        )
-        momentum, cost, dual = momentum[~done], cost[~done], dual[~done]
-        maps, ahead, momentum = _step(
-            operator, images, penalty, weight, step, maps, gradient, cost, ahead, momentum
-        )
+        if done.any():
+            finished.add(
+                state.maps[done],
+                state.samples[done],
+                state.cost[done],
+                measure[done],
+                iteration,
+                settled[done],
+            )
+            if done.all():
+                break
+            state = state.select(~done)
+        state = _advance(state, operator, penalty, weight, step)
     return finished.result()
 
 
-def _step(operator, images, penalty, weight, step, maps, gradient, cost, ahead, momentum):
+@dataclass
+class _State:
+    """What is known of the images that are still going; every field has the sample axis first."""
+
+    samples: np.ndarray
+    images: np.ndarray
+    maps: np.ndarray
+    residual: np.ndarray
+    gradient: np.ndarray
+    cost: np.ndarray
+    # Of the step before, for the momentum and the decrease.
+    last_maps: np.ndarray
+    last_gradient: np.ndarray
+    last_cost: np.ndarray
+    momentum: np.ndarray
+    dual: np.ndarray
+
+    def select(self, samples):
+        return _State(*(getattr(self, field.name)[samples] for field in fields(self)))
+
+
+def _start(operator, images, penalty, weight, init):
+    maps = dense_maps(operator, images, init)
+    residual, cost = _draw(operator, images, penalty, weight, maps)
+    gradient = weight * operator.adjoint(residual)
+    return _State(
+        samples=np.arange(len(images)),
+        images=images,
+        maps=maps,
+        residual=residual,
+        gradient=gradient,
+        cost=cost,
+        last_maps=maps,
+        last_gradient=gradient,
+        last_cost=np.full(len(images), np.inf),
+        momentum=np.ones(len(images)),
+        dual=np.full(len(images), -np.inf),
+    )
+
+
+def _certify(state, penalty, weight, tol):
+    """Optimality of every image, and whether it is done; remembers the best dual value."""
+    if penalty.p < 1:
+        decrease = state.last_cost - state.cost
+        return stationarity(state.maps, state.gradient, penalty.p), decrease <= tol * state.cost
+    score = state.gradient if penalty.positive else np.abs(state.gradient)
+    largest = score.reshape(len(score), -1).max(axis=1)
+    dual = dual_value(state.images, state.residual, largest, weight)
+    state.dual = np.maximum(state.dual, dual)
+    gap = relative_gap(state.cost, state.dual)
+    return gap, gap <= tol
+
+
+def _advance(state, operator, penalty, weight, step):
     """One accelerated step for each image; a plain one, from its maps, where that costs more."""
-    pull = weight * operator.adjoint(images - operator.forward(ahead))
-    found = penalty.prox(ahead + ahead.dtype.type(step) * pull, step)
-    worse = _cost(found, images - operator.forward(found), penalty, weight) > cost
-    found[worse] = penalty.prox(maps[worse] + maps.dtype.type(step) * gradient[worse], step)
-    momentum = np.where(worse, 1.0, momentum)
-    following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-    factor = np.where(worse, 0.0, (momentum - 1) / following).astype(maps.dtype)
-    return found, found + factor[:, None, None, None] * (found - maps), following
+    length = state.images.dtype.type(step)
+    momentum = (1 + np.sqrt(1 + 4 * state.momentum**2)) / 2
+    factor = ((state.momentum - 1) / momentum).astype(state.images.dtype)[:, None, None, None]
+    # The gradient is affine in the maps: it is extrapolated as they are.
+    ahead = state.maps + factor * (state.maps - state.last_maps)
+    pull = state.gradient + factor * (state.gradient - state.last_gradient)
+    maps = penalty.prox(ahead + length * pull, step)
+    residual, cost = _draw(operator, state.images, penalty, weight, maps)
+    worse = np.flatnonzero(cost > state.cost)
+    if len(worse):
+        maps[worse] = penalty.prox(state.maps[worse] + length * state.gradient[worse], step)
+        residual[worse], cost[worse] = _draw(
+            operator, state.images[worse], penalty, weight, maps[worse]
+        )
+        momentum[worse] = 1
+    return _State(
+        samples=state.samples,
+        images=state.images,
+        maps=maps,
+        residual=residual,
+        gradient=weight * operator.adjoint(residual),
+        cost=cost,
+        last_maps=state.maps,
+        last_gradient=state.gradient,
+        last_cost=state.cost,
+        momentum=momentum,
+        dual=state.dual,
+    )
 
 
-def _cost(maps, residual, penalty, weight):
-    return 0.5 * weight * squared_norms(residual) + power_sums(maps, penalty.p)
+def _draw(operator, images, penalty, weight, maps):
+    """The residual that maps leave, and their cost."""
+    residual = images - operator.forward(maps)
+    return residual, 0.5 * weight * squared_norms(residual) + power_sums(maps, penalty.p)

@@ -10,6 +10,7 @@ from skdeconv.inference._result import (
     Finished,
     dense_maps,
     dual_value,
+    inner_products,
     power_sums,
     relative_gap,
     squared_norms,
@@ -116,22 +117,17 @@ def alternate(operator, correlation, penalty, weight, beta, smooth, cg_max_iter)
         return weight * operator.adjoint(operator.forward(maps)) + factor * maps
 
     residual = correlation + factor * sparse - system(smooth)
-    direction, energy = residual, _inner(residual, residual)
+    direction, energy = residual, inner_products(residual, residual)
     for _ in range(cg_max_iter):
         image = system(direction)
-        curvature = _inner(direction, image)
+        curvature = inner_products(direction, image)
         length = _ratio(energy, curvature).astype(smooth.dtype)[:, None, None, None]
         smooth = smooth + length * direction
         residual = residual - length * image
-        before, energy = energy, _inner(residual, residual)
+        before, energy = energy, inner_products(residual, residual)
         turn = _ratio(energy, before).astype(smooth.dtype)[:, None, None, None]
         direction = residual + turn * direction
     return sparse, smooth
-
-
-def _inner(one, other):
-    flat = one.reshape(len(one), -1), other.reshape(len(other), -1)
-    return np.einsum("ij,ij->i", *flat, dtype=np.float64)
 
 
 def _ratio(numerator, denominator):

@@ -34,10 +34,19 @@ class InferenceResult:
     converged: np.ndarray
 
 
+def inner_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Inner product of every image, or its maps, with its partner in the other stack, in float64.
+
+    Each is summed like any other row. einsum would do it faster, but sums a long row in another
+    order when it stands alone, and so the last bits would depend on the stack.
+    """
+    flat = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    return np.multiply(*flat, dtype=np.float64).sum(axis=1)
+
+
 def squared_norms(images: np.ndarray) -> np.ndarray:
     """Squared norm of every image, summed in float64."""
-    flat = images.reshape(len(images), -1)
-    return np.einsum("ij,ij->i", flat, flat, dtype=np.float64)
+    return inner_products(images, images)
 
 
 def power_sums(maps: np.ndarray, p: float) -> np.ndarray:
@@ -76,8 +85,7 @@ def dual_value(
         A lower bound on the optimal cost of every image.
     """
     scale = 1.0 / np.maximum(1.0, largest.astype(np.float64))
-    flat = images.reshape(len(images), -1), residual.reshape(len(images), -1)
-    inner = np.einsum("ij,ij->i", *flat, dtype=np.float64)
+    inner = inner_products(images, residual)
     return weight * scale * (inner - 0.5 * scale * squared_norms(residual))
 
 

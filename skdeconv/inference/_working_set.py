@@ -99,15 +99,19 @@ class WorkingSet:
         if not len(self.index):
             return
         atoms = self._atoms()
-        scaled, start = atoms, self.values
+        data, start = atoms.data, self.values
         if slopes is not None:
-            data = atoms.data / np.repeat(slopes, np.diff(atoms.indptr))
-            scaled = csc_array((data, atoms.indices, atoms.indptr), shape=atoms.shape)
+            data = data / np.repeat(slopes, np.diff(atoms.indptr))
             start = self.values * slopes
+        # The path multiplies alpha by the number of rows. Empty rows make that a power of two, or
+        # else the last bit of the product would depend on the size of the stack.
+        n_rows = 1 << (self.images.size - 1).bit_length()
+        pixels = np.zeros(n_rows, dtype=self.images.dtype)
+        pixels[: self.images.size] = self.images.ravel()
         _, path, _ = lasso_path(
-            scaled,
-            self.images.ravel(),
-            alphas=[1.0 / (self.weight * self.images.size)],
+            csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start))),
+            pixels,
+            alphas=[1.0 / (self.weight * n_rows)],
             coef_init=start,
             max_iter=n_sweeps,
             positive=self.positive,

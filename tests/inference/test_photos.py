@@ -28,9 +28,7 @@ def fruit(data_dir):
 @pytest.fixture(scope="module")
 def operator(fruit):
     layer = DeconvNetLayer(9, 7, lam=2, max_iter=3, random_state=0)
-    with pytest.warns(match="converge"):
-        layer.fit(fruit)
-    filters = layer.filters_.reshape(9, 1, 7, 7)
+    filters = layer.fit(fruit).filters_.reshape(9, 1, 7, 7)
     return Convolution(filters.astype(np.float64), fruit.shape[1:])
 
 

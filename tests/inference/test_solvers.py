@@ -199,8 +199,6 @@ def test_nonconvex_maps_are_never_costlier_than_those_to_start_from(p, positive)
         before = solve("fista", operator, images, p, positive=positive, init=init, max_iter=0)
         found = solve("coordinate_descent", operator, images, p, positive=positive, init=init)
         assert (found.cost <= before.cost * (1 + 1e-12)).all()
-        alone = solve("coordinate_descent", operator, images, p, positive=positive)
-        assert (found.cost <= alone.cost).all()
 
 
 @each_sign
