@@ -1,70 +1,97 @@
 """
-Digits: a layer, a classifier and a grid search
-===============================================
+Digits: a pipeline and a grid search
+====================================
 
-A layer is a step of a pipeline, and its ``lam`` and ``p`` are parameters that a grid search chooses
-by what counts: how well the classifier behind it does. The same classifier on raw pixels shows
-what the layer is worth.
+A layer is a transformer like any other: in front of a classifier it goes into a ``Pipeline``, and
+``GridSearchCV`` chooses its ``lam`` and ``p`` by what the classifier makes of the maps.
 """
 
 # %%
-# The digits
-# ----------
-# 300 digits are for training, since features matter most where labels are few, and 600 for the
-# comparison at the end.
+# The digits of scikit-learn are 1797 images of 8 x 8 pixels. As a stack (n_samples, height, width)
+# they need no ``image_shape``.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.svm import LinearSVC
+from sklearn.pipeline import Pipeline
 
 from skdeconv import DeconvNetLayer, lam_min
-from skdeconv.display import FiltersDisplay
+from skdeconv.display import FiltersDisplay, MapsDisplay
 
 digits = load_digits()
+images, labels = digits.images / 16, digits.target
 X_train, X_test, y_train, y_test = train_test_split(
-    digits.images / 16,
-    digits.target,
-    train_size=300,
-    test_size=600,
-    stratify=digits.target,
+    images, labels, stratify=labels, random_state=0
+)
+
+# %%
+# Strokes are there or not, so maps are non-negative. ``sparse_output`` hands the classifier a sparse
+# matrix, and the inference need not be more exact than the classifier can notice.
+
+layer = DeconvNetLayer(
+    n_filters=16,
+    filter_size=3,
+    positive=True,
+    sparse_output=True,
+    inference_tol=1e-2,
+    max_iter=3,
     random_state=0,
 )
-X_train.shape, X_test.shape
+model = Pipeline([("maps", layer), ("classifier", LogisticRegression(C=10, max_iter=1000))])
 
 # %%
-# A grid without units
-# --------------------
-# ``lam_min`` is the value of ``lam`` up to which an image has no map that is not zero. Multiples of
-# its median fit images of any scale.
+# The scale of ``lam`` follows from that of the images. ``lam_min`` measures it before any filters
+# exist: up to that value all maps of an image are zero. Multiples of it make a grid for any data.
 
-scale = np.median(lam_min(X_train, filter_size=5))
-grid = {
-    "deconvnetlayer__lam": scale * np.array([3, 10]),
-    "deconvnetlayer__p": [0.5, 1.0],
-}
-layer = DeconvNetLayer(n_filters=4, filter_size=5, max_iter=2, random_state=0)
-pipeline = make_pipeline(layer, LinearSVC())
-search = GridSearchCV(pipeline, grid, cv=3).fit(X_train, y_train)
+multiples = np.array([3, 10, 30])
+exponents = [0.6, 0.8, 1.0]
+scale = np.median(lam_min(X_train, filter_size=3))
+grid = {"maps__lam": multiples * scale, "maps__p": exponents}
+search = GridSearchCV(model, grid, cv=3).fit(X_train, y_train)
+print(search.best_params_)
 
-for parameters, mean in zip(
-    search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
+# %%
+# The raw pixels get a search of their own, over the strength of the classifier's regularisation.
+
+pixels_train, pixels_test = (X.reshape(len(X), -1) for X in (X_train, X_test))
+pixels = GridSearchCV(LogisticRegression(max_iter=5000), {"C": [0.1, 1, 10, 100]}, cv=3)
+pixels.fit(pixels_train, y_train)
+
+results = search.cv_results_
+accuracy, spread = (
+    results[name].reshape(len(multiples), len(exponents))
+    for name in ("mean_test_score", "std_test_score")
+)
+figure, ax = plt.subplots(layout="constrained")
+for p, mean, deviation in zip(exponents, accuracy.T, spread.T, strict=True):
+    ax.errorbar(multiples, mean, deviation, marker="o", capsize=3, label=f"maps, p = {p}")
+ax.axhline(pixels.best_score_, color="0.5", linestyle="--", label="pixels")
+ax.set(xscale="log", xlabel="lam / lam_min", ylabel="accuracy, three folds")
+ax.set_xticks(multiples, multiples)
+ax.minorticks_off()
+ax.legend()
+
+# %%
+# Digits of 8 x 8 pixels are easy, and a linear classifier does well on their pixels. The maps do a
+# little better, by about half a percentage point in repeated splits, which is as much as the
+# standard error on 450 digits: do not expect more from one layer on images so small.
+
+for name, accuracy in (
+    ("maps", search.score(X_test, y_test)),
+    ("pixels", pixels.score(pixels_test, y_test)),
 ):
-    factor, p = parameters["deconvnetlayer__lam"] / scale, parameters["deconvnetlayer__p"]
-    print(f"lam = {factor:2.0f} lam_min, p = {p}: {mean:.3f}")
+    error = np.sqrt(accuracy * (1 - accuracy) / len(y_test))
+    print(f"{name}: {accuracy:.3f} ± {error:.3f} of {len(y_test)} digits")
 
 # %%
-# What came out
-# -------------
-# The two are about level: on 600 digits a difference of one per cent is within chance. Digits of
-# 8 x 8 pixels, all centred, leave little for a layer to add.
+# What the best layer has learned, and the maps of one digit.
 
-raw = LinearSVC().fit(X_train.reshape(len(X_train), -1), y_train)
-print(f"raw pixels: {raw.score(X_test.reshape(len(X_test), -1), y_test):.3f}")
-print(f"with a layer: {search.score(X_test, y_test):.3f}")
-
-# %%
-# The filters of the best layer are pieces of pen strokes.
-
-FiltersDisplay.from_estimator(search.best_estimator_[0])
+best = search.best_estimator_.named_steps["maps"]
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
+FiltersDisplay.from_estimator(best, ax=axes[0])
+axes[1].imshow(X_test[0], cmap="gray_r")
+axes[1].set(title=f"a digit {y_test[0]}", xticks=[], yticks=[])
+MapsDisplay.from_estimator(best, X_test, index=0, ax=axes[2])
+plt.show()

@@ -68,6 +68,11 @@ def solve(
     -------
     result : InferenceResult
         ``n_iter`` counts values of beta, and ``converged`` says that the schedule was completed.
+
+    References
+    ----------
+    M. Zeiler, D. Krishnan, G. Taylor, R. Fergus, "Deconvolutional Networks", CVPR 2010, section
+    3.1 and algorithm 1.
     """
     n_betas = math.ceil(round(math.log(beta_max / beta_min, beta_factor), 9))
     correlation = weight * operator.adjoint(images)
