@@ -41,9 +41,10 @@ def test_scikit_learn_checks_with_the_array_api():
     run_with_the_array_api(ESTIMATORS[0])
 
 
-# They fit on a frame and transform an array, and the other way round.
+# They fit on a frame and transform an array, and the other way round. What they look at, frames
+# and names, is common to all solvers.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("name", NOT_YIELDED)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", [ESTIMATORS[0], ESTIMATORS[-1]])
 def test_checks_that_scikit_learn_does_not_yield(estimator, name):
     run_not_yielded(estimator, name)

@@ -71,8 +71,8 @@ def solve(
 
     References
     ----------
-    M. Zeiler, D. Krishnan, G. Taylor, R. Fergus, "Deconvolutional Networks", CVPR 2010, section
-    3.1 and algorithm 1.
+    M. Zeiler, D. Krishnan, G. Taylor, R. Fergus, "Deconvolutional Networks", CVPR 2010,
+    equations 4 to 8 and algorithm 1.
     """
     n_betas = math.ceil(round(math.log(beta_max / beta_min, beta_factor), 9))
     correlation = weight * operator.adjoint(images)
