@@ -22,9 +22,7 @@ from skdeconv.display import FiltersDisplay, MapsDisplay
 
 digits = load_digits()
 images, labels = digits.images / 16, digits.target
-X_train, X_test, y_train, y_test = train_test_split(
-    images, labels, stratify=labels, random_state=0
-)
+X_train, X_test, y_train, y_test = train_test_split(images, labels, stratify=labels, random_state=0)
 
 # %%
 # Strokes are there or not, so maps are non-negative. ``sparse_output`` hands the classifier a sparse

@@ -109,7 +109,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
     filters_ : ndarray of shape (n_filters, h, w, n_channels)
         The filters, of unit norm, in the floating type of the images. After a fit from scratch
         the entry of largest modulus is positive, unless ``positive``.
-    cost_ : ndarray of shape (n_iter_,)
+    cost_ : ndarray of shape (n_passes,)
         Mean cost per image of each pass, each image at the time it was visited.
     n_iter_ : int
         Number of passes.

@@ -85,7 +85,8 @@ def make_sparse_images(
 
     :math:`y_c = \sum_k z_k * f_{k,c}` and noise, with the valid convolution of
     :class:`skdeconv.DeconvNetLayer`. Filters are Gaussian noise of unit norm. Coefficients are
-    non-zero with probability ``density``, of modulus 1 + |Gaussian|, so that none is lost in noise.
+    non-zero with probability ``density``, of a modulus of 1 plus that of a Gaussian, so that
+    none is lost in noise.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def make_sparse_images(
     Returns
     -------
     data : Bunch
-        ``images`` of shape (n_samples, *image_shape), ``filters`` of shape (n_filters, h, w,
+        ``images`` of shape ``(n_samples, *image_shape)``, ``filters`` of shape (n_filters, h, w,
         n_channels) and ``maps`` of shape (n_samples, height + h - 1, width + w - 1, n_filters),
         all float64.
 

@@ -86,7 +86,7 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         Shape of one image seen in ``fit``.
     n_features_in_ : int
         Number of values of one image. Not set by ``fit`` on a list of images.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where ``fit`` saw a data frame whose column names are all strings.
 
     See Also
