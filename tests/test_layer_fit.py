@@ -220,6 +220,7 @@ def test_an_interrupted_fit_leaves_no_trace(data, monkeypatch, fitted, error):
 @pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
 def test_ctrl_c_leaves_no_process_behind():
     code = """if True:
+        import signal
         import numpy as np
         from skdeconv import DeconvNetLayer
         images = np.random.default_rng(0).standard_normal((30, 64, 64))
@@ -227,6 +228,8 @@ def test_ctrl_c_leaves_no_process_behind():
             8, 7, lam=0.3, batch_size=None, max_iter=10**6, tol=0, n_jobs=2, verbose=1
         )
         before = vars(layer).copy()
+        # Shells tell the jobs that they run in the background to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             layer.fit(images)
         except KeyboardInterrupt:
@@ -244,8 +247,9 @@ def test_ctrl_c_leaves_no_process_behind():
         process.send_signal(signal.SIGINT)
         try:
             rest = process.communicate(timeout=60)[0]
-        finally:
-            process.kill()
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert rest.splitlines()[-1] == "interrupted True"
     assert process.returncode == 0
     assert is_gone(process.pid)
