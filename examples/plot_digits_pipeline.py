@@ -25,8 +25,8 @@ images, labels = digits.images / 16, digits.target
 X_train, X_test, y_train, y_test = train_test_split(images, labels, stratify=labels, random_state=0)
 
 # %%
-# Strokes are there or not, so maps are non-negative. ``sparse_output`` hands the classifier a sparse
-# matrix, and the inference need not be more exact than the classifier can notice.
+# Strokes are there or not, so maps are non-negative. ``sparse_output`` hands the classifier a
+# sparse matrix, and the inference need not be more exact than the classifier can notice.
 
 layer = DeconvNetLayer(
     n_filters=16,
@@ -58,7 +58,8 @@ pixels = GridSearchCV(LogisticRegression(max_iter=5000), {"C": [0.1, 1, 10, 100]
 pixels.fit(pixels_train, y_train)
 
 # %%
-# Accuracy over the grid. A smaller ``p`` leaves sparser maps, here sparser than the classifier likes.
+# Accuracy over the grid. A smaller ``p`` leaves sparser maps, here sparser than the classifier
+# likes.
 
 results = search.cv_results_
 accuracy, spread = (
