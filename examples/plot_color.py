@@ -33,7 +33,7 @@ images.shape
 # Some filters are neutral edges, others patches of one colour or borders between two, such as blue
 # against orange.
 
-layer = DeconvNetLayer(n_filters=12, filter_size=7, lam=0.7, max_iter=2, random_state=0)
+layer = DeconvNetLayer(n_filters=16, filter_size=7, lam=0.5, max_iter=8, random_state=0)
 layer.fit(images)
 FiltersDisplay.from_estimator(layer)
 

@@ -73,12 +73,12 @@ ax.axhline(pixels.best_score_, color="0.5", linestyle="--", label="pixels")
 ax.set(xscale="log", xlabel="lam / lam_min", ylabel="accuracy, three folds")
 ax.set_xticks(multiples, multiples)
 ax.minorticks_off()
-ax.legend()
+_ = ax.legend()
 
 # %%
-# Digits of 8 x 8 pixels are easy, and a linear classifier does well on their pixels. The maps do a
-# little better, by about half a percentage point in repeated splits, which is as much as the
-# standard error on 450 digits: images so small have little that one layer could find.
+# A linear classifier does well on the pixels of images so small, and one layer has little to add.
+# This split favours the maps by one percentage point, the standard error of such a difference on
+# 450 digits. That is chance: over ten other splits the two were level, at 0.970 each.
 
 for name, accuracy in (
     ("maps", search.score(X_test, y_test)),

@@ -75,15 +75,17 @@ def lam_min(
             size = np.shape(filters)
         wanted = (*size[:3], images.shape[1])
         filters = check_filters("filters", filters, wanted, images.dtype)
-        scores = Convolution(filters, images.shape[2:]).adjoint(images)
-        scores = scores if positive else np.abs(scores)
-        largest = np.maximum(scores.reshape(len(images), -1).max(axis=1), 0)
+        operator = Convolution(filters, images.shape[2:])
+        scores = (operator.adjoint(images[i : i + 1]) for i in range(len(images)))
+        largest = np.array([max(0, (one if positive else np.abs(one)).max()) for one in scores])
     with np.errstate(divide="ignore"):
         return 1 / largest
 
 
 def _largest_patch_norms(images, h, w):
-    energy = np.pad((images**2).sum(axis=1), ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
+    energy = np.pad(
+        (images.astype(np.float64) ** 2).sum(axis=1), ((0, 0), (h - 1, h - 1), (w - 1, w - 1))
+    )
     sums = sliding_window_view(energy, h, axis=1).sum(axis=-1)
     sums = sliding_window_view(sums, w, axis=2).sum(axis=-1)
     return np.sqrt(sums.reshape(len(images), -1).max(axis=1))

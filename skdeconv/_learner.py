@@ -11,7 +11,14 @@ from sklearn.utils import gen_batches
 
 from skdeconv._validation import check_integer
 from skdeconv.inference import infer
-from skdeconv.learning import KeptMaps, Statistics, recenter, redraw, update_filters
+from skdeconv.learning import (
+    KeptMaps,
+    Statistics,
+    flattened,
+    recenter,
+    redraw,
+    update_filters,
+)
 from skdeconv.operators import Convolution
 
 # Bytes of a Gram matrix above which the filters are learned from the kept maps instead.
@@ -149,14 +156,14 @@ class Learner:
         return (Statistics if fits else KeptMaps)(self.filters.shape, self.images.shape[1:])
 
     def _recenter(self, batch):
-        maps = self._join(batch)
+        maps, before = self._join(batch), flattened(self.filters)
         self.filters, moves = recenter(
             self.filters, maps, self._residuals(batch, maps), self.connectivity
         )
         moved = np.flatnonzero(moves.any(axis=1))
         if not len(moved):
             return
-        self._problem.clear(moved)
+        self._problem.clear(moved, before)
         _, height, width = self._operator().maps_shape
         for i, (indices, data) in enumerate(self._maps):
             kernel = self._kernels(indices)
@@ -167,9 +174,9 @@ class Learner:
             self._maps[i] = indices, data[inside]
 
     def _redraw(self, dead, batch):
-        residuals = self._residuals(batch, self._join(batch))
+        residuals, before = self._residuals(batch, self._join(batch)), flattened(self.filters)
         self.filters = redraw(self.filters, dead, residuals, self.connectivity, self.random_state)
-        self._problem.clear(dead)
+        self._problem.clear(dead, before)
 
     def _residuals(self, batch, maps):
         operator = self._operator()

@@ -125,9 +125,12 @@ class MapsTransformer(TransformerMixin):
             At most 1. For constant images 1 if they are drawn exactly, otherwise 0.
         """
         images, maps, operator = self._code(X)
-        error = float(np.sum((images - _drawn(operator, maps)) ** 2, dtype=np.float64))
-        centred = images - images.mean(axis=(2, 3), keepdims=True)
-        variance = float(np.sum(centred**2, dtype=np.float64))
+        drawn = _drawn(operator, maps)
+        error = float(np.sum(np.subtract(images, drawn, dtype=np.float64) ** 2))
+        centred = images - images.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+        # The mean of equal numbers may differ from them by rounding.
+        centred[np.ptp(images, axis=(2, 3)) == 0] = 0
+        variance = float(np.sum(centred**2))
         if variance == 0:
             return float(error == 0)
         return 1 - error / variance

@@ -1,5 +1,7 @@
 """Images made of known maps and filters, and the photos that scikit-learn ships."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,7 @@ def test_density_and_size_of_coefficients(density):
     maps = make_sparse_images(20, (30, 30), density=density, random_state=0).maps
     assert (maps != 0).mean() == pytest.approx(density, abs=0.01)
     assert (np.abs(maps[maps != 0]) >= 1).all()
+    assert not np.signbit(maps[maps == 0]).any()
     if density:
         assert (maps[maps != 0] > 0).mean() == pytest.approx(0.5, abs=0.05)
 
@@ -114,6 +117,20 @@ def test_photos_are_cut_row_by_row():
     large, small = load_sample_photos(200), load_sample_photos(100)
     np.testing.assert_array_equal(large[0, :100, 100:], small[1])
     np.testing.assert_array_equal(large[0, 100:, :100], small[6])
+
+
+def test_whole_photos():
+    pytest.importorskip("PIL")
+    whole = load_sample_photos(None)
+    assert whole.shape == (2, 427, 640)
+    assert load_sample_photos(None, color=True).shape == (2, 427, 640, 3)
+    np.testing.assert_array_equal(whole[:, :427, :427], load_sample_photos(427))
+
+
+def test_photos_without_pillow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"skdeconv\[plot\]"):
+        load_sample_photos()
 
 
 @pytest.mark.parametrize(

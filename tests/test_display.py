@@ -1,6 +1,7 @@
 """What the displays draw, where, and what they say where they cannot."""
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -113,6 +114,41 @@ def test_reconstruction_in_color():
     assert drawn(ReconstructionDisplay(image, image).plot()).shape == (6, 17, 3)
 
 
+def test_reconstruction_of_other_channels_is_rows_of_planes():
+    image = RNG.uniform(-1, 1, size=(6, 5, 2))
+    display = ReconstructionDisplay(image, 0.9 * image).plot()
+    picture = drawn(display)
+    assert picture.shape == (3 * 6 + 2, 2 * 5 + 1)
+    np.testing.assert_array_equal(picture[7:13, 6:], 0.9 * image[:, :, 1])
+    labels = [label.get_text() for label in display.axes_.get_yticklabels()]
+    assert labels == ["image", "reconstruction", "difference"]
+    assert not display.axes_.get_title()
+
+
+def test_colors_are_scaled_as_one():
+    image = RNG.uniform(0.2, 0.8, size=(6, 5, 3))
+    picture = drawn(ReconstructionDisplay(image, image).plot())
+    low, high = image.min(), image.max()
+    np.testing.assert_allclose(picture[:, :5], (image - low) / (high - low))
+    np.testing.assert_allclose(picture[:, 12:], 0.5)
+
+
+def test_signals_of_two_channels_are_two_curves():
+    image = RNG.standard_normal((1, 30, 2))
+    display = ReconstructionDisplay(image, 0.5 * image).plot()
+    # Three base lines, each with two channels.
+    assert len(display.axes_.lines) == 9
+    np.testing.assert_allclose(display.axes_.lines[2].get_ydata(), image[0, :, 1])
+    assert not display.axes_.images
+
+
+def test_curves_do_not_meet():
+    display = FiltersDisplay(RNG.uniform(-1, 1, size=(4, 1, 20, 1))).plot()
+    curves = [line.get_ydata() for line in display.axes_.lines[1::2]]
+    assert len(curves) == 4
+    assert all(a.min() > b.max() for a, b in pairwise(curves))
+
+
 def test_signals_are_curves():
     layer, X = fitted((40,), "rows")
     filters, maps, reconstruction = displays(layer, X)
@@ -141,6 +177,23 @@ def test_from_estimator(layout, image_shape):
     assert display.score == pytest.approx(layer.score(X[-1:]))
     maps = MapsDisplay.from_estimator(layer, X, index=2).maps
     np.testing.assert_allclose(maps, layer.to_maps(layer.transform(X[2:3]))[0])
+
+
+def test_rows_of_frames_are_taken_by_position():
+    pd = pytest.importorskip("pandas")
+    layer, X = fitted(layout="rows")
+    frame = pd.DataFrame(X, index=[2.5, 1.5, 0.5, -0.5])
+    image = ReconstructionDisplay.from_estimator(layer, frame, index=1).image
+    np.testing.assert_array_equal(image.ravel(), X[1])
+
+
+def test_each_plot_opens_one_figure():
+    display = FiltersDisplay(RNG.standard_normal((4, 3, 3, 1)))
+    assert display.plot().plot().figure_ is display.axes_.figure
+    assert len(plt.get_fignums()) == 2
+    with pytest.raises(ValueError, match="n_columns"):
+        display.plot(n_columns=-1)
+    assert len(plt.get_fignums()) == 2
 
 
 def test_axes_are_used_again():

@@ -233,6 +233,7 @@ def test_constant_images_score_one_or_zero():
     layer = layer_of(lam=0.4).fit(X)
     assert layer.score(X) == layer.score(X, y=[0, 1]) == 0.0
     assert layer.score(np.zeros((2, 6, 4))) == 1.0
+    assert layer.score(np.full((3, 6, 4), 1.1)) == 0.0
 
 
 @pytest.mark.parametrize("positive", [True, False])

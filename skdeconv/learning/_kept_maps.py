@@ -30,8 +30,6 @@ class KeptMaps:
 
     def fade(self, factor: float) -> None:
         """Multiply the weight of all that was added so far; forget what is negligible."""
-        if factor == 1:
-            return
         weights = [factor * weight for weight in self._weights]
         first = max(0, len(weights) - _MOST)
         kept = [i for i in range(first, len(weights)) if weights[i] > _NEGLIGIBLE]
@@ -45,10 +43,13 @@ class KeptMaps:
         self._spikes.append(Spikes(maps, self.filters_shape, self.images_shape))
         self._images.append(images)
 
-    def clear(self, kernels) -> None:
-        """Forget the maps of some filters."""
-        for spikes in self._spikes:
-            spikes.values[np.isin(spikes.kernel, kernels)] = 0
+    def clear(self, kernels, flat) -> None:
+        """Forget the maps of some filters, and with them what they draw of the images."""
+        for i, (spikes, images) in enumerate(zip(self._spikes, self._images, strict=True)):
+            values, cleared = spikes.values, np.isin(spikes.kernel, kernels)
+            spikes.values = np.where(cleared, values, 0)
+            self._images[i] = images - spikes.draw(flat, len(images))
+            spikes.values = np.where(cleared, 0, values)
 
     def rescale(self, norms) -> None:
         """Follow maps that were multiplied by ``norms``, one factor per filter."""

@@ -74,10 +74,19 @@ class Statistics:
         self.gram *= factor[:, None] * factor
         self.cross *= factor[:, None]
 
-    def clear(self, kernels: np.ndarray) -> None:
-        """Forget the maps of some filters."""
+    def clear(self, kernels: np.ndarray, flat: np.ndarray) -> None:
+        """Forget the maps of some filters, and with them what they draw of the images.
+
+        Parameters
+        ----------
+        kernels : ndarray of int
+            Which filters.
+        flat : ndarray of shape (n_filters * h * w, n_channels)
+            The filters that the maps belong to.
+        """
         taps = len(self.gram) // self.filters_shape[0]
         rows = (np.asarray(kernels)[:, None] * taps + np.arange(taps)).ravel()
+        self.cross -= self.gram[:, rows] @ flat[rows]
         self.gram[rows], self.gram[:, rows], self.cross[rows] = 0, 0, 0
 
 

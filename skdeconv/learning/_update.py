@@ -35,7 +35,7 @@ def update_filters(problem, filters, connectivity=None):
         What the maps of each filter are to be multiplied by.
     """
     n_filters, n_channels, h, w = filters.shape
-    flat = filters.transpose(0, 2, 3, 1).reshape(-1, n_channels).astype(np.float64)
+    flat = flattened(filters)
     mask = 1.0 if connectivity is None else np.repeat(connectivity, h * w, axis=0)
     if isinstance(problem, KeptMaps):
         flat = update_from_maps(problem, flat, mask)
@@ -46,6 +46,12 @@ def update_filters(problem, filters, connectivity=None):
     problem.rescale(norms)
     flat = flat.reshape(n_filters, h, w, n_channels) / norms[:, None, None, None]
     return flat.transpose(0, 3, 1, 2).astype(filters.dtype), norms
+
+
+def flattened(filters):
+    """Filters (K, C, h, w) as the columns of the least-squares problem, (K * h * w, C), float64."""
+    n_channels = filters.shape[1]
+    return filters.transpose(0, 2, 3, 1).reshape(-1, n_channels).astype(np.float64)
 
 
 def _update_from_statistics(statistics: Statistics, flat, mask):
@@ -69,6 +75,7 @@ def _step_lengths(gram, taps):
     """Reciprocals of upper bounds on the diagonal blocks' norms; zero for unused filters."""
     blocks = np.stack([gram[k : k + taps, k : k + taps] for k in range(0, len(gram), taps)])
     # (sum of the eighth powers of the eigenvalues)^(1/8): at most a few tens of percent too high.
-    fourth = np.linalg.matrix_power(blocks, 4)
-    bound = np.linalg.norm(fourth.reshape(len(blocks), -1), axis=1) ** 0.25
+    largest = np.abs(blocks).max(axis=(1, 2))
+    fourth = np.linalg.matrix_power(blocks / np.where(largest > 0, largest, 1)[:, None, None], 4)
+    bound = largest * np.linalg.norm(fourth.reshape(len(blocks), -1), axis=1) ** 0.25
     return np.divide(1.0, bound, out=np.zeros_like(bound), where=bound > 0)

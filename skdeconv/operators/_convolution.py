@@ -7,6 +7,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft2
 from scipy.sparse import csc_array
 
+# Numbers in the columns of the images that are correlated at once.
+_COLUMNS = 2**22
+
 
 class Convolution:
     r"""Linear map from sparse maps to an image: valid convolution, summed over the maps.
@@ -107,15 +110,22 @@ class Convolution:
         maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
             The inner product of every image with every atom.
         """
-        n_samples = len(images)
+        result = np.empty((len(images), *self.maps_shape), dtype=self.dtype)
+        columns_size = self._matrix.shape[1] * self.maps_shape[1] * self.maps_shape[2]
+        step = max(1, _COLUMNS // columns_size)
+        for first in range(0, len(images), step):
+            result[first : first + step] = self._correlate(images[first : first + step])
+        return result
+
+    def _correlate(self, images):
         h, w = self.filters.shape[2:]
         padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
         windows = sliding_window_view(padded, self.maps_shape[1:], axis=(2, 3))
         n_positions = self.maps_shape[1] * self.maps_shape[2]
-        shape = n_samples, self._matrix.shape[1], n_positions
+        shape = len(images), self._matrix.shape[1], n_positions
         columns = np.ascontiguousarray(windows).reshape(shape)
         # One product per image, of one size: the result never depends on the stack.
-        return np.matmul(self._matrix, columns).reshape(n_samples, *self.maps_shape)
+        return np.matmul(self._matrix, columns).reshape(len(images), *self.maps_shape)
 
     def atoms(self, index: np.ndarray) -> csc_array:
         """Columns of the operator's matrix.
@@ -136,6 +146,11 @@ class Convolution:
         kernel, position = np.divmod(index, self.maps_shape[1] * self.maps_shape[2])
         top, left = np.divmod(position, self.maps_shape[2])
         top, left = top - (h - 1), left - (w - 1)
+        if len(index) * self._matrix.shape[1] >= 2**31:
+            raise ValueError(
+                f"{len(index)} atoms of {self._matrix.shape[1]} pixels exceed 32-bit indices; "
+                "lower lam for sparser maps, or cut the images into parts."
+            )
         data = self._matrix[kernel]
         rows = (top * width + left).astype(np.int32)[:, None] + self._pixels.astype(np.int32)
         cut = np.flatnonzero((top < 0) | (left < 0) | (top > height - h) | (left > width - w))

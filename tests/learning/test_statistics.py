@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from skdeconv.learning import KeptMaps, Statistics
+from skdeconv.learning import KeptMaps, Statistics, flattened
 from skdeconv.operators import Convolution
 
 SHAPES = {
@@ -99,19 +99,20 @@ def test_rescaling_follows_the_maps(problem):
 @pytest.mark.parametrize("kind", [Statistics, KeptMaps])
 def test_cleared_filters_leave_no_trace(problem, kind):
     filters_shape, images_shape, maps, images = problem
+    filters = np.random.default_rng(1).standard_normal(filters_shape)
     cleared, other = kind(filters_shape, images_shape), kind(filters_shape, images_shape)
     cleared.add(maps, images)
-    cleared.clear([0])
-    silent = maps.toarray().reshape(len(images), filters_shape[0], -1)
-    silent[:, 0] = 0
-    other.add(csr_array(silent.reshape(maps.shape)), images)
+    cleared.clear([0], flattened(filters))
+    operator = Convolution(filters, images_shape[1:])
+    silent, alone = np.zeros((2, len(images), *operator.maps_shape))
+    silent[:, 1:] = maps.toarray().reshape(silent.shape)[:, 1:]
+    alone[:, 0] = maps.toarray().reshape(silent.shape)[:, 0]
+    other.add(csr_array(silent.reshape(maps.shape)), images - operator.forward(alone))
     if kind is Statistics:
         np.testing.assert_allclose(cleared.gram, other.gram, atol=1e-10)
         np.testing.assert_allclose(cleared.cross, other.cross, atol=1e-10)
     else:
-        flat = np.random.default_rng(1).standard_normal(
-            (filters_shape[0] * filters_shape[2] * filters_shape[3], filters_shape[1])
-        )
+        flat = flattened(np.random.default_rng(2).standard_normal(filters_shape))
         np.testing.assert_allclose(cleared.descent(flat), other.descent(flat), atol=1e-10)
 
 
