@@ -52,6 +52,7 @@ def sporco_curve(photos, n_filters, filter_size, settings, seed) -> list[tuple[f
     """Seconds and mean cost after each of ``PASSES``."""
     random = np.random.default_rng(seed)
     first = random.standard_normal((n_filters, filter_size, filter_size))
+    next(online_learner(photos[:1], first, LAM, 1, seed=seed, **settings))  # plans transforms
     passes = online_learner(photos, first, LAM, max(PASSES), seed=seed, **settings)
     learned = dict(enumerate(passes, start=1))
     return [(learned[n][0], mean_cost(learned[n][1], photos)) for n in PASSES]
