@@ -1,18 +1,19 @@
-"""The valid convolution as an explicit matrix, entry by entry from its definition."""
+"""The valid convolution by its formula, entry by entry, as an explicit matrix."""
 
 import numpy as np
 
 
 def explicit_matrix(filters, image_shape):
-    """Matrix of y[c, i, j] = sum f[k, c, a, b] z[k, i + h - 1 - a, j + w - 1 - b] in float64.
+    """Matrix F of ``(F z)_c[y, x] = sum_k sum_ab f_kc[a, b] z_k[y + h - 1 - a, x + w - 1 - b]``.
 
-    Rows run over (c, i, j) and columns over (k, u, v), both in C order.
+    Rows are the pixels of all channels, columns the coefficients of all maps, both in C order;
+    ``filters`` are of shape (n_filters, n_channels, h, w). In float64.
     """
     n_filters, n_channels, h, w = filters.shape
     height, width = image_shape
-    maps_shape = n_filters, height + h - 1, width + w - 1
-    matrix = np.zeros((n_channels, height, width, *maps_shape))
-    for k, c, a, b in np.ndindex(filters.shape):
-        for i, j in np.ndindex(height, width):
-            matrix[c, i, j, k, i + h - 1 - a, j + w - 1 - b] += filters[k, c, a, b]
-    return matrix.reshape(n_channels * height * width, -1)
+    rows, columns = height + h - 1, width + w - 1
+    matrix = np.zeros((n_channels, height, width, n_filters, rows, columns))
+    for c, y, x in np.ndindex(n_channels, height, width):
+        for k, a, b in np.ndindex(n_filters, h, w):
+            matrix[c, y, x, k, y + h - 1 - a, x + w - 1 - b] = filters[k, c, a, b]
+    return matrix.reshape(n_channels * height * width, n_filters * rows * columns)

@@ -41,15 +41,14 @@ def explicit_costs(matrix, maps, images, weight, p):
     return weight / 2 * (residual**2).sum(axis=1) + (np.abs(maps) ** p).sum(axis=1)
 
 
-def photo_filters():
-    """Nine Gabor-like 7x7 filters of unit norm: fine ones in five directions, coarse in four."""
-    y, x = np.mgrid[-3:4, -3:4]
+def photo_filters(n_filters=9, size=7):
+    """Gabor-like filters of unit norm: nine orientations, three wavelengths, two phases."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
     filters = []
-    for k in range(9):
-        angle, wavelength = (np.pi * k / 5, 3) if k < 5 else (np.pi * (k / 4 + 0.1), 6)
-        phase = 2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / wavelength
-        one = np.exp(-(x**2 + y**2) / 8) * np.cos(phase + np.pi / 2 * (k % 2))
-        one -= one.mean()
+    for k in range(n_filters):
+        angle = np.pi * k / n_filters
+        wave = 2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / (3 + k % 3)
+        one = np.exp(-(x**2 + y**2) / 4) * np.cos(wave + np.pi / 2 * (k % 2))
         filters.append(one / np.linalg.norm(one))
     return np.stack(filters)[:, None]
 
