@@ -56,6 +56,8 @@ class WorkingSet:
             sample = np.repeat(np.arange(init.shape[0]), np.diff(init.indptr))
             self.index = sample * self.n_coefficients + init.indices
             self.values = init.data.astype(images.dtype)
+            # A stored zero would have an infinite slope at p < 1.
+            self.keep(self.values != 0)
             self._sort()
             self._update_residual(self._atoms())
 
