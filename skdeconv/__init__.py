@@ -1,9 +1,11 @@
 """Deconvolutional networks: unsupervised convolutional feature learning for scikit-learn."""
 
+from skdeconv._connectivity import make_connectivity
+from skdeconv._hierarchical import HierarchicalDeconvNet
 from skdeconv._lam_min import lam_min
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._maps import SparseMaps
 
 __version__ = "0.1.0"
 
-__all__ = ["DeconvNetLayer", "SparseMaps", "lam_min"]
+__all__ = ["DeconvNetLayer", "HierarchicalDeconvNet", "SparseMaps", "lam_min", "make_connectivity"]

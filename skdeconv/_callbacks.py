@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 __all__ = ["CallbackSupportMixin", "with_callbacks"]
 
@@ -21,6 +22,9 @@ except ImportError:
 
         def call_on_fit_task_end(self, **kwargs) -> bool:
             return False
+
+        def propagate_callback_context(self, estimator) -> AbstractContextManager:
+            return nullcontext()
 
     class CallbackSupportMixin:
         """Gives an estimator a context that does nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
@@ -42,7 +44,10 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
 
     .. math:: \frac{\lambda}{2} \sum_c \| \hat y_c - y_c \|^2 + \sum |z|^p, \quad 0 < p \le 1,
 
-    and ``inverse_transform`` draws images from maps (equations 1 and 2 of [1]_).
+    and ``inverse_transform`` draws images from maps (equations 1 and 2 of [1]_). With
+    ``low_frequency`` each channel has a smooth map :math:`z_{0,c}` besides, drawn by a flat filter
+    :math:`f_0` of unit norm: :math:`z_{0,c} * f_0` joins the reconstruction, and :math:`\psi
+    \| \nabla z_{0,c} \|^2`, with the weight :math:`\psi` = ``smoothness``, the squared error.
 
     Parameters
     ----------
@@ -60,6 +65,11 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         Whether maps are non-negative.
     connectivity : array-like of bool of shape (n_filters, n_channels), default=None
         Which filter sees which channel; None stands for all.
+    low_frequency : bool, default=False
+        Whether a smooth map per channel draws what the filters should not: brightness and shading
+        of raw photos. It is inferred together with the sparse maps, and needs ``output="rows"``.
+    smoothness : float, default=1.0
+        Weight, above 0, of the squared gradient of the smooth maps, relative to the squared error.
     image_shape : tuple of int, default=None
         Shape of one image, (length,), (height, width) or (height, width, n_channels), where the
         input is rows. Without it rows are 1-D signals.
@@ -150,6 +160,8 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         p: float = 1.0,
         positive: bool = False,
         connectivity: ArrayLike | None = None,
+        low_frequency: bool = False,
+        smoothness: float = 1.0,
         image_shape: tuple[int, ...] | None = None,
         output: str = "rows",
         sparse_output: bool = False,
@@ -177,6 +189,8 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         self.p = p
         self.positive = positive
         self.connectivity = connectivity
+        self.low_frequency = low_frequency
+        self.smoothness = smoothness
         self.image_shape = image_shape
         self.output = output
         self.sparse_output = sparse_output
@@ -198,7 +212,6 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @with_callbacks
     def fit(self, X: ArrayLike, y=None) -> DeconvNetLayer:
         """Learn filters from images.
 
@@ -227,72 +240,108 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
             coding = check_coding(self)
             image_shape = check_image_shape(self.image_shape)
             images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
-            with Parallel(n_jobs=self.n_jobs) as coding.parallel, quiet_single_thread():
-                learner = self._start(coding, images)
-                fitted = {"image_shape_": shape, "_layout": layout}
-                fitted |= self._learn(learner, fitted, X, y)
-            if layout == "list":
-                vars(self).pop("n_features_in_", None)
-                vars(self).pop("feature_names_in_", None)
-            vars(self).update(fitted)
-            warn_of_zero_maps(self, learner.is_silent, images, fitted["filters_"])
+            random_state = check_seed(self.random_state)
+            self._fit(coding, images, layout, shape, random_state, X, y)
         return self
 
-    def _start(self, coding, images) -> Learner:
-        """Check the parameters of learning, and make the first filters."""
+    @with_callbacks
+    def _fit(self, coding, images, layout, shape, random_state, X, y):
+        """Learn from images in the one layout that all else works on, or from lazy ones."""
+        plan = self._plan(images.shape, images.dtype)
+        with Parallel(n_jobs=self.n_jobs) as coding.parallel, quiet_single_thread():
+            learner = self._start(coding, images, plan, random_state)
+            fitted = {"image_shape_": shape, "_layout": layout}
+            fitted |= self._learn(learner, plan, fitted, X, y)
+        if layout == "list":
+            vars(self).pop("n_features_in_", None)
+            vars(self).pop("feature_names_in_", None)
+        vars(self).update(fitted)
+        if learner.is_silent:
+            limits = self.lam, self.positive, self.inference_tol
+            warn_of_zero_maps(images, fitted["filters_"], *limits)
+
+    def _plan(self, images_shape, dtype) -> SimpleNamespace:
+        """Check the parameters of learning for images of the given shape."""
+        n_samples, n_channels, height, width = images_shape
         n_filters = check_integer("n_filters", self.n_filters, min_val=1)
-        n_channels, height = images.shape[1:3]
         shape = n_filters, *check_filter_size(self.filter_size, height), n_channels
         connectivity = check_connectivity(self.connectivity, n_filters, n_channels)
-        random_state = check_seed(self.random_state)
+        plan = SimpleNamespace(shape=shape, connectivity=connectivity, first=None)
         first = self.init
         if check_flag("warm_start", self.warm_start) and hasattr(self, "filters_"):
             first = self.filters_
-        if first is None:
-            filters = random_filters(
-                (n_filters, n_channels, *shape[1:3]), connectivity, random_state, images.dtype
-            )
-        else:
+        if first is not None:
             name = "init" if first is self.init else "filters_ of the fit before"
-            filters = normalized(check_filters(name, first, shape, images.dtype), connectivity)
-            if not filters.any(axis=(1, 2, 3)).all():
+            plan.first = normalized(check_filters(name, first, shape, dtype), connectivity)
+            if not plan.first.any(axis=(1, 2, 3)).all():
                 raise ValueError(f"{name} must not be zero on all channels that a filter sees.")
+        plan.batch_size = check_batch_size(self.batch_size, n_samples, height * width)
+        plan.forgetting = check_real("forgetting", self.forgetting, min_val=0)
+        plan.max_iter = check_integer("max_iter", self.max_iter, min_val=1)
+        plan.tol = check_real("tol", self.tol, min_val=0)
+        plan.verbose = check_verbose(self.verbose)
+        return plan
+
+    def _start(self, coding, images, plan, random_state) -> Learner:
+        filters = plan.first
+        n_filters, h, w, n_channels = plan.shape
+        if filters is None:
+            shape = n_filters, n_channels, h, w
+            filters = random_filters(shape, plan.connectivity, random_state, images.dtype)
         return Learner(
             images,
             filters,
             coding,
-            connectivity,
-            batch_size=check_batch_size(self.batch_size, images),
-            forgetting=check_real("forgetting", self.forgetting, min_val=0),
+            plan.connectivity,
+            uniform=coding.uniform((h, w), images.shape[1:], images.dtype),
+            batch_size=plan.batch_size,
+            forgetting=plan.forgetting,
             random_state=random_state,
         )
 
-    def _learn(self, learner, fitted, X, y) -> dict:
+    def _learn(self, learner, plan, fitted, X, y) -> dict:
         """Pass over the images until the cost settles; what was learned, as attributes."""
-        max_iter = check_integer("max_iter", self.max_iter, min_val=1)
-        tol = check_real("tol", self.tol, min_val=0)
-        verbose = check_verbose(self.verbose)
-        context = self._init_callback_context(max_subtasks=max_iter)
+        context = self._init_callback_context(max_subtasks=plan.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         costs = []
-        for epoch in range(max_iter):
+        for epoch in range(1, plan.max_iter + 1):
             step = context.subcontext(task_name="pass")
             step.call_on_fit_task_begin(estimator=self, X=X, y=y)
             costs.append(learner.run_epoch())
-            if verbose:
-                print(f"[DeconvNetLayer] pass {epoch + 1}/{max_iter}: mean cost {costs[-1]:.6g}")
+            if plan.verbose:
+                print(f"[DeconvNetLayer] pass {epoch}/{plan.max_iter}: mean cost {costs[-1]:.6g}")
             learned = {"filters_": self._public_filters(learner), "cost_": np.array(costs)}
             learned["n_iter_"] = len(costs)
             told_to_stop = step.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=fitted | learned
             )
-            if told_to_stop or _settled(costs, tol) or epoch + 1 == max_iter:
+            if told_to_stop or _settled(costs, plan.tol) or epoch == plan.max_iter:
                 break
             learner.tend()
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=fitted | learned
         )
         return learned
+
+    def _check_coding(self):
+        return check_coding(self)
+
+    def _drawing_filters(self):
+        return self.filters_.transpose(0, 3, 1, 2)
+
+    def _low_size(self):
+        return self.filters_.shape[1:3]
+
+    def _infer(self, coding, images, drawing):
+        with Parallel(n_jobs=self.n_jobs) as coding.parallel:
+            result = coding(drawing.operator, images, uniform=drawing.uniform)
+        if not result.maps.nnz:
+            limits = self.lam, self.positive, self.inference_tol
+            warn_of_zero_maps(images, self.filters_, *limits, stacklevel=5)
+        return result
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "filters_")
 
     def _public_filters(self, learner):
         """Filters with channels last; of canonical sign where both signs draw the same."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import gen_batches
 
 from skdeconv._validation import check_integer
-from skdeconv.inference import infer
+from skdeconv.inference import infer, solve_with_low
 from skdeconv.learning import (
     KeptMaps,
     Statistics,
@@ -19,7 +20,7 @@ from skdeconv.learning import (
     redraw,
     update_filters,
 )
-from skdeconv.operators import Convolution
+from skdeconv.operators import Convolution, UniformConvolution
 
 # Bytes of a Gram matrix above which the filters are learned from the kept maps instead.
 _LARGEST_GRAM = 256 * 2**20
@@ -42,13 +43,20 @@ class Coding:
     tol: float
     max_iter: int
     options: dict = field(default_factory=dict)
+    smoothness: float | None = None
     parallel: object = None
 
-    def __call__(self, operator, images, init=None, **changed):
+    def uniform(self, filter_size, images_shape, dtype) -> UniformConvolution | None:
+        """What draws the low frequencies; None where they are not asked for."""
+        if self.smoothness is None:
+            return None
+        return UniformConvolution(filter_size, images_shape, self.smoothness, dtype)
+
+    def __call__(self, operator, images, init=None, uniform=None, **changed):
         """Maps of ``images``, as an ``InferenceResult``."""
         limits = {"tol": self.tol, "max_iter": self.max_iter} | changed
         return infer(
-            self.solve,
+            self.solve if uniform is None else partial(solve_with_low, self.solve, uniform),
             operator,
             images,
             self.penalty,
@@ -73,6 +81,8 @@ class Learner:
         How maps are inferred.
     connectivity : ndarray of bool of shape (n_filters, n_channels) or None
         Which filter sees which channel.
+    uniform : UniformConvolution or None
+        What draws the low frequencies.
     batch_size : int
         Images of an update. All images: whole passes, whose cost never rises.
     forgetting : float
@@ -81,10 +91,22 @@ class Learner:
         For the order of the images and the redraw of filters.
     """
 
-    def __init__(self, images, filters, coding, connectivity, batch_size, forgetting, random_state):
+    def __init__(
+        self,
+        images,
+        filters,
+        coding,
+        connectivity,
+        *,
+        uniform=None,
+        batch_size,
+        forgetting,
+        random_state,
+    ):
         self.images, self.filters, self.coding = images, filters, coding
-        self.connectivity, self.batch_size = connectivity, batch_size
-        self.forgetting, self.random_state = forgetting, random_state
+        self.connectivity, self.uniform = connectivity, uniform
+        self.batch_size, self.forgetting = batch_size, forgetting
+        self.random_state = random_state
         self._maps = [None] * len(images)
         self._n_updates = 0
         self._problem = self._empty_problem()
@@ -127,7 +149,11 @@ class Learner:
         if not self._whole_passes:
             limits["tol"] = max(self.coding.tol, _LEARNING_TOL)
             limits["max_iter"] = min(self.coding.max_iter, _LEARNING_ROUNDS)
-        result = self.coding(self._operator(), images, self._join(batch), **limits)
+        if self.uniform is not None:
+            limits["alternations"] = 1
+        result = self.coding(self._operator(), images, self._join(batch), self.uniform, **limits)
+        if self.uniform is not None:
+            images = images - self.uniform.forward(result.low)
         self._n_updates += 1
         if self._whole_passes:
             self._problem = self._empty_problem()
@@ -181,7 +207,10 @@ class Learner:
     def _residuals(self, batch, maps):
         operator = self._operator()
         maps = maps.toarray().reshape(len(batch), *operator.maps_shape)
-        return self.images[batch] - operator.forward(maps)
+        residuals = self.images[batch] - operator.forward(maps)
+        if self.uniform is not None:
+            residuals -= self.uniform.forward(self.uniform.fit(residuals)[0])
+        return residuals
 
     def _kernels(self, indices):
         n_positions = np.prod(np.add(self.images.shape[2:], self.filters.shape[2:]) - 1)
@@ -207,13 +236,12 @@ class Learner:
         )
 
 
-def check_batch_size(batch_size, images) -> int:
+def check_batch_size(batch_size, n_samples, pixels) -> int:
     """Number of images of an update, from the constructor parameter."""
     if isinstance(batch_size, str) and batch_size != "auto":
         raise ValueError(f'batch_size must be an integer, "auto" or None, got {batch_size!r}.')
     if batch_size is not None and not isinstance(batch_size, str):
         return check_integer("batch_size", batch_size, min_val=1)
-    n_samples, pixels = len(images), math.prod(images.shape[2:])
     if batch_size is None:
         return n_samples
     return min(max(1, _BATCH_PIXELS // pixels), max(1, n_samples // _LEAST_UPDATES))

@@ -6,8 +6,10 @@ map_width). In public the filters come last: (n_samples, map_height, map_width, 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy.sparse import csr_array, issparse, vstack
+from scipy.sparse import csr_array, hstack, issparse, vstack
 from sklearn.utils.validation import check_array
 
 
@@ -119,17 +121,32 @@ def _reordered(matrix, indices):
     return result
 
 
-def present_codes(codes, maps_shape, output, sparse_output):
+def present_codes(codes, maps_shape, output, sparse_output, low=None):
     """Codes in the form asked for by ``output`` and ``sparse_output``.
+
+    Parameters
+    ----------
+    codes : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        The sparse maps.
+    maps_shape : tuple of int
+        (n_filters, map_height, map_width).
+    output : {"rows", "maps"}
+        Rows (n_samples, map_height * map_width * n_filters), dense or CSR, or maps (n_samples,
+        map_height, map_width, n_filters), dense or ``SparseMaps``.
+    sparse_output : bool
+        Whether they are sparse.
+    low : ndarray of shape (n_samples, n_channels, low_height, low_width), default=None
+        Smooth maps, which are appended to rows, the channels last.
 
     Returns
     -------
     result : ndarray, csr_array or SparseMaps
-        Rows (n_samples, map_height * map_width * n_filters), dense or CSR, or maps (n_samples,
-        map_height, map_width, n_filters), dense or ``SparseMaps``.
+        The codes.
     """
     rows = rows_of_codes(codes, maps_shape)
     if output == "rows":
+        if low is not None:
+            rows = _with_low(rows, low)
         return rows if sparse_output else rows.toarray()
     n_filters, height, width = maps_shape
     if not sparse_output:
@@ -141,6 +158,13 @@ def present_codes(codes, maps_shape, output, sparse_output):
     return SparseMaps(maps, [(height, width)] * len(maps))
 
 
+def _with_low(rows, low):
+    """Rows with the smooth maps appended, again with 32-bit indices where they suffice."""
+    dense = csr_array(low.transpose(0, 2, 3, 1).reshape(len(low), -1))
+    joined = hstack([rows, dense], format="csr")
+    return _reordered(joined, joined.indices)
+
+
 def map_shape_of(codes):
     """(map_height, map_width) of maps, None for rows."""
     if isinstance(codes, SparseMaps):
@@ -148,8 +172,15 @@ def map_shape_of(codes):
     return codes.shape[1:3] if getattr(codes, "ndim", 2) == 4 else None
 
 
-def check_codes(estimator, X, maps_shape) -> csr_array:
+def check_codes(estimator, X, maps_shape, low_shape=None):
     """Codes from any form that ``present_codes`` gives, checked against ``maps_shape``.
+
+    Returns
+    -------
+    codes : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        The sparse maps.
+    low : ndarray of shape (n_samples, *low_shape) or None
+        The smooth maps of rows; None without ``low_shape``, and for maps, which hold none.
 
     Raises
     ------
@@ -158,7 +189,9 @@ def check_codes(estimator, X, maps_shape) -> csr_array:
     """
     n_filters, height, width = maps_shape
     size = n_filters * height * width
+    n_low = 0 if low_shape is None else math.prod(low_shape)
     if isinstance(X, SparseMaps):
+        n_low = 0
         for one, shape in zip(X.maps, X.map_shapes, strict=True):
             if shape != (height, width) or one.shape[1] != n_filters:
                 raise ValueError(
@@ -172,9 +205,9 @@ def check_codes(estimator, X, maps_shape) -> csr_array:
         if X.ndim != 4 or X.shape[1:] != (height, width, n_filters):
             raise ValueError(
                 f"X has shape {X.shape}; expected maps of shape (n_samples, {height}, {width}, "
-                f"{n_filters}), or rows of {size} features."
+                f"{n_filters}), or rows of {size + n_low} features."
             )
-        X = X.reshape(len(X), -1)
+        X, n_low = X.reshape(len(X), -1), 0
     X = check_array(
         X,
         accept_sparse="csr",
@@ -182,9 +215,15 @@ def check_codes(estimator, X, maps_shape) -> csr_array:
         estimator=estimator,
         input_name="X",
     )
-    if X.shape[1] != size:
+    if X.shape[1] != size + n_low:
+        smooth = f" + {n_low} of the smooth maps" if n_low else ""
         raise ValueError(
-            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting {size} = "
-            f"{height} x {width} positions x {n_filters} filters."
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{size + n_low} = {height} x {width} positions x {n_filters} filters{smooth}."
         )
-    return codes_of_rows(csr_array(X), maps_shape)
+    low = None
+    if n_low:
+        n_channels, low_height, low_width = low_shape
+        low = X[:, size:].toarray() if issparse(X) else X[:, size:]
+        low = low.reshape(-1, low_height, low_width, n_channels).transpose(0, 3, 1, 2)
+    return codes_of_rows(csr_array(X[:, :size]), maps_shape), low

@@ -39,7 +39,13 @@ def check_coding(estimator) -> Coding:
         raise ValueError(
             f"beta_max must be above beta_min={estimator.beta_min}, got {estimator.beta_max}."
         )
-    check_in("output", estimator.output, ["rows", "maps"])
+    smoothness = check_real("smoothness", estimator.smoothness, **above_zero)
+    low_frequency = check_flag("low_frequency", estimator.low_frequency)
+    if check_in("output", estimator.output, ["rows", "maps"]) == "maps" and low_frequency:
+        raise ValueError(
+            'low_frequency=True needs output="rows": smooth maps have no place in a stack of '
+            "sparse ones. to_maps(rows) gives the sparse maps, to_low_frequency(rows) the others."
+        )
     check_flag("sparse_output", estimator.sparse_output)
     check_jobs(estimator.n_jobs)
     return Coding(
@@ -49,6 +55,7 @@ def check_coding(estimator) -> Coding:
         tol=check_real("inference_tol", estimator.inference_tol, min_val=0),
         max_iter=check_integer("inference_max_iter", estimator.inference_max_iter, min_val=1),
         options={name: options[name] for name in solver.options},
+        smoothness=smoothness if low_frequency else None,
     )
 
 

@@ -8,20 +8,34 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._images import check_images, full_shape, images_in_layout
 from skdeconv._lam_min import lam_min
 from skdeconv._maps import check_codes, map_shape_of, present_codes
-from skdeconv._parameters import check_coding
 from skdeconv._validation import check_input_features
 from skdeconv.exceptions import ZeroMapsWarning
-from skdeconv.operators import Convolution
+from skdeconv.operators import Convolution, UniformConvolution
+
+
+def _has_low_frequency(estimator):
+    if estimator.low_frequency is True:
+        return True
+    raise AttributeError("to_low_frequency needs low_frequency=True.")
 
 
 class MapsTransformer(TransformerMixin):
-    """``transform``, ``inverse_transform`` and their kin, for estimators with ``filters_``."""
+    """``transform``, ``inverse_transform`` and their kin, for filters that draw images.
+
+    An estimator has ``image_shape_`` and ``_layout`` from its fit, and tells
+
+    - ``_drawing_filters()``: the filters that draw images from its codes, (n_filters, n_channels,
+      h, w);
+    - ``_low_size()``: height and width of the filter that draws the low frequencies;
+    - ``_check_coding()``: its parameters of inference, checked;
+    - ``_infer(coding, images, operator, uniform)``: the codes, as an ``InferenceResult``.
+    """
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Infer the sparse maps of images.
@@ -38,6 +52,7 @@ class MapsTransformer(TransformerMixin):
             For ``output="rows"`` of shape (n_samples, (height + h - 1) * (width + w - 1) *
             n_filters), C order of the maps; for ``output="maps"`` the maps themselves,
             (n_samples, height + h - 1, width + w - 1, n_filters). Sparse by ``sparse_output``.
+            With ``low_frequency`` the smooth maps follow, again with the channels last.
 
         Raises
         ------
@@ -51,8 +66,10 @@ class MapsTransformer(TransformerMixin):
         ZeroMapsWarning
             If ``lam`` is so small that all maps of images that are not zero are zero.
         """
-        _, maps, operator = self._code(X)
-        return present_codes(maps, operator.maps_shape, self.output, self.sparse_output)
+        _, result, drawing = self._code(X)
+        return present_codes(
+            result.maps, drawing.operator.maps_shape, self.output, self.sparse_output, result.low
+        )
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Draw images from maps.
@@ -72,16 +89,8 @@ class MapsTransformer(TransformerMixin):
         ValueError
             If the width of rows or the shape of maps does not fit the filters.
         """
-        check_is_fitted(self, "filters_")
-        maps_shape = self._maps_shape(X)
-        maps = check_codes(self, X, maps_shape)
-        h, w = self.filters_.shape[1:3]
-        operator = self._operator((maps_shape[1] - h + 1, maps_shape[2] - w + 1), maps.dtype)
-        images = _drawn(operator, maps)
-        shape = self.image_shape_
-        if self._layout == "list":
-            shape = (*images.shape[2:], *shape[2:])
-        return images_in_layout(images, self._layout, shape)
+        check_is_fitted(self)
+        return self._draw(X, self._drawing_filters())
 
     def to_maps(self, codes: ArrayLike) -> np.ndarray:
         """Turn rows of codes into maps.
@@ -101,9 +110,35 @@ class MapsTransformer(TransformerMixin):
         ValueError
             If the width of rows or the shape of maps does not fit the filters.
         """
-        check_is_fitted(self, "filters_")
+        check_is_fitted(self)
         maps_shape = self._maps_shape(codes)
-        return present_codes(check_codes(self, codes, maps_shape), maps_shape, "maps", False)
+        maps, _ = check_codes(self, codes, maps_shape, self._low_shape())
+        return present_codes(maps, maps_shape, "maps", False)
+
+    @available_if(_has_low_frequency)
+    def to_low_frequency(self, codes: ArrayLike) -> np.ndarray:
+        """The smooth maps that ``low_frequency`` appends to rows of codes.
+
+        Parameters
+        ----------
+        codes : array-like or csr_array
+            Rows that ``transform`` gives.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, height + h - 1, width + w - 1, n_channels)
+            One smooth map per channel; h and w are the size of the filters of the first layer.
+
+        Raises
+        ------
+        ValueError
+            If the width of the rows does not fit, or maps are given, which hold no smooth ones.
+        """
+        check_is_fitted(self)
+        _, low = check_codes(self, codes, self._maps_shape(codes), self._low_shape())
+        if low is None:
+            raise ValueError("X holds sparse maps alone; pass rows, as transform gives them.")
+        return np.ascontiguousarray(low.transpose(0, 2, 3, 1))
 
     def score(self, X: ArrayLike, y=None) -> float:
         r"""Share of the images' variance that the maps explain.
@@ -124,8 +159,8 @@ class MapsTransformer(TransformerMixin):
         score : float
             At most 1. For constant images 1 if they are drawn exactly, otherwise 0.
         """
-        images, maps, operator = self._code(X)
-        drawn = _drawn(operator, maps)
+        images, result, drawing = self._code(X)
+        drawn = drawing(result.maps, result.low)
         error = float(np.sum(np.subtract(images, drawn, dtype=np.float64) ** 2))
         centred = images - images.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
         # The mean of equal numbers may differ from them by rounding.
@@ -138,6 +173,8 @@ class MapsTransformer(TransformerMixin):
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of ``transform``: ``f2_y3_x7`` is filter 2 at row 3, column 7.
 
+        With ``low_frequency``, ``low0_y3_x7`` is the smooth map of channel 0.
+
         Parameters
         ----------
         input_features : array-like of str, default=None
@@ -148,15 +185,19 @@ class MapsTransformer(TransformerMixin):
         names : ndarray of object of shape (n_features_out,)
             One name per column.
         """
-        check_is_fitted(self, "filters_")
+        check_is_fitted(self)
         check_input_features(self, input_features)
-        _, height, width = self._maps_shape()
-        n_filters = range(len(self.filters_))
-        names = (f"f{k}_y{y}_x{x}" for y in range(height) for x in range(width) for k in n_filters)
-        return np.array(list(names), dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "filters_")
+        blocks = [("f", self._maps_shape())]
+        if self.low_frequency:
+            blocks.append(("low", self._low_shape()))
+        names = [
+            f"{letter}{k}_y{y}_x{x}"
+            for letter, (n, height, width) in blocks
+            for y in range(height)
+            for x in range(width)
+            for k in range(n)
+        ]
+        return np.array(names, dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -165,66 +206,104 @@ class MapsTransformer(TransformerMixin):
         return tags
 
     def _code(self, X):
-        """Images, their codes and the operator that draws them."""
-        check_is_fitted(self, "filters_")
-        coding = check_coding(self)
+        """Images, their codes and the drawing that turns these into images again."""
+        check_is_fitted(self)
+        coding, images = self._check_coding(), self._check_images(X)
+        drawing = self._drawing(self._drawing_filters(), images.shape[2:], images.dtype)
+        result = self._infer(coding, images, drawing)
+        self._warn_of_unfinished(result, stacklevel=4)
+        return images, result, drawing
+
+    def _check_images(self, X):
+        """Images to be coded, channels first."""
         images, _, shape = check_images(self, X, reset=False)
         if self.output == "rows" and full_shape(shape) != full_shape(self.image_shape_):
             raise ValueError(
                 f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "
                 'width do not exist for both. Use output="maps".'
             )
-        operator = self._operator(images.shape[2:], images.dtype)
-        with Parallel(n_jobs=self.n_jobs) as coding.parallel:
-            result = coding(operator, images)
-        warn_of_zero_maps(self, not result.maps.nnz, images, self.filters_)
-        if not result.converged.all():
-            warnings.warn(
-                f"The maps of {np.sum(~result.converged)} of {len(images)} images did not reach "
-                f"inference_tol={self.inference_tol} in inference_max_iter="
-                f"{self.inference_max_iter} iterations: they are worth "
-                f"{result.optimality.max():.2g}. Raise either of the two.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return images, result.maps, operator
+        return images
 
-    def _operator(self, image_shape, dtype):
-        return Convolution(self.filters_.transpose(0, 3, 1, 2).astype(dtype), image_shape)
+    def _warn_of_unfinished(self, result, stacklevel=3):
+        if result.converged.all():
+            return
+        warnings.warn(
+            f"The maps of {np.sum(~result.converged)} of {len(result.converged)} images did not "
+            f"reach inference_tol={self.inference_tol} in inference_max_iter="
+            f"{self.inference_max_iter} iterations: they are worth "
+            f"{result.optimality.max():.2g}. Raise either of the two.",
+            ConvergenceWarning,
+            stacklevel=stacklevel,
+        )
 
-    def _maps_shape(self, codes=None):
+    def _drawing(self, filters, image_shape, dtype):
+        operator, uniform = Convolution(filters.astype(dtype), image_shape), None
+        if self.low_frequency:
+            images_shape, smoothness = operator.images_shape, float(self.smoothness)
+            uniform = UniformConvolution(self._low_size(), images_shape, smoothness, dtype)
+        return Drawing(operator, uniform)
+
+    def _draw(self, codes, filters):
+        """Images that codes draw by the given filters, in the layout of ``fit``."""
+        maps_shape = self._maps_shape(codes, filters)
+        maps, low = check_codes(self, codes, maps_shape, self._low_shape())
+        image_shape = np.subtract(maps_shape[1:], filters.shape[2:]) + 1
+        images = self._drawing(filters, tuple(image_shape.tolist()), maps.dtype)(maps, low)
+        shape = self.image_shape_
+        if self._layout == "list":
+            shape = (*images.shape[2:], *shape[2:])
+        return images_in_layout(images, self._layout, shape)
+
+    def _maps_shape(self, codes=None, filters=None):
         """(n_filters, height, width) of the maps; of the codes' own where any size is legal."""
-        n_filters, h, w, _ = self.filters_.shape
+        filters = self._drawing_filters() if filters is None else filters
+        n_filters, _, h, w = filters.shape
         own = map_shape_of(codes) if self._layout == "list" else None
         if own is not None and own[0] >= h and own[1] >= w:
             return n_filters, *own
         height, width, _ = full_shape(self.image_shape_)
         return n_filters, height + h - 1, width + w - 1
 
+    def _low_shape(self):
+        """(n_channels, height, width) of the smooth maps; None without ``low_frequency``."""
+        if not self.low_frequency:
+            return None
+        (h, w), (height, width, n_channels) = self._low_size(), full_shape(self.image_shape_)
+        return n_channels, height + h - 1, width + w - 1
 
-def _drawn(operator, maps):
-    """Images of sparse maps, one at a time, so that only one is dense."""
-    images = np.empty((maps.shape[0], *operator.images_shape), dtype=operator.dtype)
-    for i, image in enumerate(images):
-        image[:] = operator.forward(maps[[i]].toarray().reshape(1, *operator.maps_shape))[0]
-    return images
+
+class Drawing:
+    """Images of sparse maps and, where there are any, of smooth ones."""
+
+    def __init__(self, operator: Convolution, uniform: UniformConvolution | None):
+        self.operator, self.uniform = operator, uniform
+
+    def __call__(self, maps, low):
+        """Draw one image at a time, so that the maps of only one are dense."""
+        operator = self.operator
+        images = np.empty((maps.shape[0], *operator.images_shape), dtype=operator.dtype)
+        for i, image in enumerate(images):
+            image[:] = operator.forward(maps[[i]].toarray().reshape(1, *operator.maps_shape))[0]
+            if low is not None:
+                image += self.uniform.forward(low[i])
+        return images
 
 
-def warn_of_zero_maps(estimator, silent, images, filters):
-    """Say what ``lam`` would do where all maps of images that are not zero are zero."""
-    if not silent or not images.any():
+def warn_of_zero_maps(images, filters, lam, positive, inference_tol, *, name="lam", stacklevel=3):
+    """Say what ``lam`` would do, where all maps of images that are not zero are zero."""
+    images = np.asarray(images)
+    if not images.any():
         return
-    lam, last = estimator.lam, list(images.transpose(0, 2, 3, 1))
-    needed = lam_min(last, filters, positive=estimator.positive).min()
+    needed = lam_min(list(images.transpose(0, 2, 3, 1)), filters, positive=positive).min()
     if lam <= needed:
         reason = (
-            f"All maps are zero: lam={lam} is too small for these images. With these filters maps "
-            f"become non-zero above lam={needed:.3g}; see skdeconv.lam_min."
+            f"All maps are zero: {name}={lam} is too small for these images. With these filters "
+            f"maps become non-zero above lam={needed:.3g}; see skdeconv.lam_min."
         )
     else:
         reason = (
-            f"All maps are zero, although lam={lam} is above lam={needed:.3g}, where maps become "
-            "non-zero with these filters. Raise lam further, or lower inference_tol="
-            f"{estimator.inference_tol}."
+            f"All maps are zero, although {name}={lam} is above lam={needed:.3g}, where maps "
+            "become non-zero with these filters. Raise lam further, or lower inference_tol="
+            f"{inference_tol}."
         )
-    warnings.warn(reason, ZeroMapsWarning, stacklevel=3)
+    warnings.warn(reason, ZeroMapsWarning, stacklevel=stacklevel)

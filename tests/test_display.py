@@ -5,14 +5,44 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from skdeconv import DeconvNetLayer
 from skdeconv.datasets import make_sparse_images
-from skdeconv.display import FiltersDisplay, MapsDisplay, ReconstructionDisplay
+from skdeconv.display import (
+    FiltersDisplay,
+    HierarchyDisplay,
+    MapsDisplay,
+    ReconstructionDisplay,
+)
 
 plt = pytest.importorskip("matplotlib.pyplot")
 RNG = np.random.default_rng(0)
+
+
+class Net(BaseEstimator):
+    """What the displays ask of a net: filters in the image, and maps without ``filters_``."""
+
+    def __init__(self, projected=()):
+        self.projected = projected
+
+    def fit(self, X):
+        self.layers_ = [fitted()[0] for _ in self.projected]
+        top = self.layers_[-1]
+        self.image_shape_, self.n_features_in_ = top.image_shape_, top.n_features_in_
+        self.transform, self.inverse_transform = top.transform, top.inverse_transform
+        self.score = top.score
+        return self
+
+    def to_maps(self, codes):
+        return self.layers_[-1].to_maps(codes)
+
+    def project_filters(self, layer=None):
+        return self.projected[len(self.layers_) - 1 if layer is None else layer - 1]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "layers_")
 
 
 @pytest.fixture(autouse=True)
@@ -241,3 +271,117 @@ def test_without_matplotlib(monkeypatch, shape):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"skdeconv\[plot\]"):
         FiltersDisplay(np.ones(shape)).plot()
+
+
+def unit(filters):
+    return filters / np.linalg.norm(filters.reshape(len(filters), -1), axis=1)[:, None, None, None]
+
+
+def two_layers(n_channels=1, h=4):
+    lower = RNG.standard_normal((4, h, 4, n_channels))
+    return [lower, 5 * RNG.standard_normal((10, 1 if h == 1 else 7, 7, n_channels))]
+
+
+def titles(display):
+    return [ax.get_title() for ax in display.axes_]
+
+
+@pytest.mark.parametrize(("layer", "drawn_layer"), [(None, 2), (1, 1), (2, 2)])
+def test_filters_of_a_net_are_drawn_in_the_image(layer, drawn_layer):
+    projected = two_layers()
+    projected[0][1:], projected[1][1:] = unit(projected[0][1:]), unit(projected[1][1:])
+    net = Net([np.copy(filters) for filters in projected]).fit(None)
+    for filters in net.projected:
+        filters[0], filters[2] = 0, 3 * filters[2]
+    projected[drawn_layer - 1][0] = 0
+    display = FiltersDisplay.from_estimator(net, layer=layer, n_columns=2)
+    np.testing.assert_allclose(display.filters, projected[drawn_layer - 1])
+    n_filters = len(projected[drawn_layer - 1])
+    assert display.axes_.get_title() == f"{n_filters} filters of layer {drawn_layer}"
+
+
+def test_a_single_layer_has_no_layers():
+    with pytest.raises(ValueError, match="layer must be None for a single DeconvNetLayer, got 1"):
+        FiltersDisplay.from_estimator(fitted()[0], layer=1)
+
+
+def test_maps_and_reconstructions_of_any_estimator():
+    net, (layer, X) = Net(two_layers()).fit(None), fitted()
+    maps = MapsDisplay.from_estimator(net, X, index=1).maps
+    np.testing.assert_array_equal(maps, layer.to_maps(layer.transform(X[1:2]))[0])
+    display = ReconstructionDisplay.from_estimator(net, X)
+    np.testing.assert_array_equal(display.image, X[0])
+    assert display.score == layer.score(X[:1])
+    with pytest.raises(NotFittedError):
+        MapsDisplay.from_estimator(Net(), X)
+
+
+def test_hierarchy():
+    lower, upper = two_layers()
+    net = Net([lower, upper]).fit(None)
+    display = HierarchyDisplay.from_estimator(net, cmap="bone")
+    assert titles(display) == ["layer 1: 4 filters", "layer 2: 10 filters"]
+    assert display.axes_.shape == (2,)
+    assert {ax.figure for ax in display.axes_} == {display.figure_}
+    assert len(plt.get_fignums()) == 1
+    # Both of the same number of rows: 14 filters are 3 rows in all.
+    for ax, filters, shape in zip(
+        display.axes_, (lower, upper), [(2 * 5 - 1, 2 * 5 - 1), (3 * 8 - 1, 4 * 8 - 1)], strict=True
+    ):
+        (image,) = ax.images
+        picture, size = np.ma.filled(image.get_array(), np.nan), filters.shape[1]
+        assert picture.shape == shape
+        np.testing.assert_allclose(picture[:size, :size], unit(filters)[0, :, :, 0])
+        np.testing.assert_allclose(
+            picture[:size, size + 1 : 2 * size + 1], unit(filters)[1, ..., 0]
+        )
+        assert image.get_clim() == pytest.approx(np.abs(unit(filters)).max() * np.array([-1, 1]))
+        assert image.get_cmap().name == "bone"
+
+
+@pytest.mark.parametrize(("n_channels", "shape"), [(3, (23, 31, 3)), (2, (79, 15))])
+def test_hierarchy_of_channels(n_channels, shape):
+    display = HierarchyDisplay(two_layers(n_channels)).plot()
+    assert display.axes_[1].images[0].get_array().shape == shape
+
+
+def test_hierarchy_of_signals_is_curves():
+    lower, upper = two_layers(h=1)
+    display = HierarchyDisplay([lower, upper]).plot()
+    assert [len(ax.lines) for ax in display.axes_] == [2 * 4, 2 * 10]
+    curve = display.axes_[1].lines[1].get_ydata()
+    np.testing.assert_allclose(curve, unit(upper)[0, 0, :, 0])
+    assert titles(display) == ["layer 1: 4 filters", "layer 2: 10 filters"]
+
+
+def test_axes_of_a_hierarchy_are_used_again():
+    figure, axes = plt.subplots(2, 1, squeeze=False)
+    for given in (axes, list(axes.ravel())):
+        display = HierarchyDisplay(two_layers()).plot(given)
+        assert list(display.axes_) == list(axes.ravel())
+        assert display.figure_ is figure
+    assert plt.get_fignums() == [figure.number]
+    with pytest.raises(ValueError, match="axes must hold one Axes for each of 2 layers, got 1"):
+        HierarchyDisplay(two_layers()).plot(axes[0])
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ([], "filters must hold those of one layer or more, got none"),
+        ([np.ones((3, 4, 4, 1)), np.ones((3, 4, 4))], r"filters\[1\] must be of shape"),
+        (np.ones((3, 4, 4, 1)), r"filters\[0\] must be of shape"),
+    ],
+)
+def test_wrong_filters_of_a_hierarchy(filters, message):
+    with pytest.raises(ValueError, match=message):
+        HierarchyDisplay(filters).plot()
+    assert not plt.get_fignums()
+
+
+def test_a_layer_is_no_hierarchy():
+    with pytest.raises(TypeError, match="a net such as HierarchicalDeconvNet, got DeconvNetLayer"):
+        HierarchyDisplay.from_estimator(fitted()[0])
+    for display in (HierarchyDisplay, FiltersDisplay):
+        with pytest.raises(NotFittedError):
+            display.from_estimator(Net())

@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[1]
 # own alone; inside a folder modules may import each other, without cycles.
 LAYERS = (
     {"_callbacks", "_validation", "exceptions"},
-    {"_images", "_penalty", "operators"},
+    {"_connectivity", "_images", "_penalty", "operators"},
     {"_maps", "inference", "learning"},
     {"_learner"},
-    {"_parameters"},
+    {"_parameters", "_stack"},
     {"_lam_min"},
     {"_transformer"},
-    {"_layer", "datasets", "display", "features", "preprocessing"},
+    {"_layer", "_projections", "datasets", "display", "features", "preprocessing"},
+    {"_layers"},
     {"_adaptive", "_hierarchical"},
     {""},  # skdeconv/__init__.py
 )

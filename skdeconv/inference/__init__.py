@@ -12,10 +12,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from skdeconv.inference import _coordinate_descent, _fista, _half_quadratic
+from skdeconv.inference._low_frequency import solve_with_low
 from skdeconv.inference._pass import infer, quiet_single_thread
-from skdeconv.inference._result import InferenceResult
+from skdeconv.inference._result import Finished, InferenceResult
 
-__all__ = ["SOLVERS", "InferenceResult", "Solver", "infer", "quiet_single_thread"]
+__all__ = [
+    "SOLVERS",
+    "Finished",
+    "InferenceResult",
+    "Solver",
+    "infer",
+    "quiet_single_thread",
+    "solve_with_low",
+]
 
 
 class Solver(NamedTuple):

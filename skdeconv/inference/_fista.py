@@ -6,15 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from skdeconv.inference._result import (
-    Finished,
-    dense_maps,
-    dual_value,
-    power_sums,
-    relative_gap,
-    squared_norms,
-    stationarity,
-)
+from skdeconv.inference._result import Finished, certify, dense_maps, residual_and_cost
 
 
 def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50):
@@ -64,7 +56,7 @@ def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50
     step = 1.0 / (weight * operator.norm() ** 2)
     state = _start(operator, images, penalty, weight, init)
     for iteration in range(max_iter + 1):
-        measure, settled = _certify(state, penalty, weight, tol)
+        measure, settled = _assess(state, penalty, weight, tol)
         done = settled | (iteration == max_iter)
         if done.any():
             finished.add(
@@ -105,7 +97,7 @@ class _State:
 
 def _start(operator, images, penalty, weight, init):
     maps = dense_maps(operator, images, init)
-    residual, cost = _draw(operator, images, penalty, weight, maps)
+    residual, cost = residual_and_cost(operator, images, penalty, weight, maps)
     gradient = weight * operator.adjoint(residual)
     return _State(
         samples=np.arange(len(images)),
@@ -122,17 +114,13 @@ def _start(operator, images, penalty, weight, init):
     )
 
 
-def _certify(state, penalty, weight, tol):
+def _assess(state, penalty, weight, tol):
     """Optimality of every image, and whether it is done; remembers the best dual value."""
+    known = state.images, state.maps, state.residual, state.gradient, state.cost
+    measure, state.dual = certify(*known, penalty, weight, state.dual)
     if penalty.p < 1:
-        decrease = state.last_cost - state.cost
-        return stationarity(state.maps, state.gradient, penalty.p), decrease <= tol * state.cost
-    score = state.gradient if penalty.positive else np.abs(state.gradient)
-    largest = score.reshape(len(score), -1).max(axis=1)
-    dual = dual_value(state.images, state.residual, largest, weight)
-    state.dual = np.maximum(state.dual, dual)
-    gap = relative_gap(state.cost, state.dual)
-    return gap, gap <= tol
+        return measure, state.last_cost - state.cost <= tol * state.cost
+    return measure, measure <= tol
 
 
 def _advance(state, operator, penalty, weight, step):
@@ -144,11 +132,11 @@ def _advance(state, operator, penalty, weight, step):
     ahead = state.maps + factor * (state.maps - state.last_maps)
     pull = state.gradient + factor * (state.gradient - state.last_gradient)
     maps = penalty.prox(ahead + length * pull, step)
-    residual, cost = _draw(operator, state.images, penalty, weight, maps)
+    residual, cost = residual_and_cost(operator, state.images, penalty, weight, maps)
     worse = np.flatnonzero(cost > state.cost)
     if len(worse):
         maps[worse] = penalty.prox(state.maps[worse] + length * state.gradient[worse], step)
-        residual[worse], cost[worse] = _draw(
+        residual[worse], cost[worse] = residual_and_cost(
             operator, state.images[worse], penalty, weight, maps[worse]
         )
         momentum[worse] = 1
@@ -165,9 +153,3 @@ def _advance(state, operator, penalty, weight, step):
         momentum=momentum,
         dual=state.dual,
     )
-
-
-def _draw(operator, images, penalty, weight, maps):
-    """The residual that maps leave, and their cost."""
-    residual = images - operator.forward(maps)
-    return residual, 0.5 * weight * squared_norms(residual) + power_sums(maps, penalty.p)

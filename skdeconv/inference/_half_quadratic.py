@@ -8,13 +8,10 @@ import numpy as np
 
 from skdeconv.inference._result import (
     Finished,
+    certify,
     dense_maps,
-    dual_value,
     inner_products,
-    power_sums,
-    relative_gap,
-    squared_norms,
-    stationarity,
+    residual_and_cost,
 )
 
 
@@ -81,15 +78,9 @@ def solve(
         for _ in range(beta_repeats):
             _, smooth = alternate(operator, correlation, penalty, weight, beta, smooth, cg_max_iter)
     sparse = penalty.prox(smooth, 1.0 / beta)
-    residual = images - operator.forward(sparse)
+    residual, cost = residual_and_cost(operator, images, penalty, weight, sparse)
     gradient = weight * operator.adjoint(residual)
-    cost = 0.5 * weight * squared_norms(residual) + power_sums(sparse, penalty.p)
-    if penalty.p == 1:
-        score = gradient if penalty.positive else np.abs(gradient)
-        largest = score.reshape(len(score), -1).max(axis=1)
-        measure = relative_gap(cost, dual_value(images, residual, largest, weight))
-    else:
-        measure = stationarity(sparse, gradient, penalty.p)
+    measure, _ = certify(images, sparse, residual, gradient, cost, penalty, weight)
     finished = Finished(len(images))
     n_iter = min(n_betas, max_iter)
     finished.add(sparse, np.arange(len(images)), cost, measure, n_iter, n_betas <= max_iter)

@@ -74,12 +74,12 @@ def infer(solve, operator, images, penalty, weight, *, init=None, parallel=None,
         results = (parallel or Parallel(n_jobs=1))(tasks)
     if len(results) == 1:
         return results[0]
+    names = ["cost", "n_iter", "optimality", "converged"]
+    if results[0].low is not None:
+        names.append("low")
     return InferenceResult(
         vstack([one.maps for one in results], format="csr"),
-        *(
-            np.concatenate([getattr(one, name) for one in results])
-            for name in ("cost", "n_iter", "optimality", "converged")
-        ),
+        *(np.concatenate([getattr(one, name) for one in results]) for name in names),
     )
 
 

@@ -25,6 +25,9 @@ class InferenceResult:
         the largest violation of stationarity on the support: no certificate.
     converged : ndarray of shape (n_samples,), bool
         Whether the image met the tolerance.
+    low : ndarray of shape (n_samples, n_channels, map_height, map_width), default=None
+        Smooth maps of the low frequencies, where they were asked for; ``cost`` then includes
+        their roughness, and ``optimality`` is that of the sparse maps beside them.
     """
 
     maps: csr_array
@@ -32,6 +35,7 @@ class InferenceResult:
     n_iter: np.ndarray
     optimality: np.ndarray
     converged: np.ndarray
+    low: np.ndarray | None = None
 
 
 def inner_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -60,6 +64,12 @@ def dense_maps(operator, images: np.ndarray, init: csr_array | None) -> np.ndarr
     if init is None:
         return np.zeros(shape, dtype=images.dtype)
     return init.toarray().reshape(shape).astype(images.dtype, copy=False)
+
+
+def residual_and_cost(operator, images, penalty, weight, maps) -> tuple[np.ndarray, np.ndarray]:
+    """``y - F z``, and ``weight / 2 * ||F z - y||^2 + sum |z|^p`` of every image, in float64."""
+    residual = images - operator.forward(maps)
+    return residual, 0.5 * weight * squared_norms(residual) + power_sums(maps, penalty.p)
 
 
 def dual_value(
@@ -119,6 +129,41 @@ def stationarity(maps: csr_array, gradient: np.ndarray, p: float) -> np.ndarray:
     apart = np.abs(gradient.reshape(maps.shape)[sample, maps.indices] - wanted)
     np.maximum.at(violation, sample, apart)
     return violation
+
+
+def certify(
+    images, maps, residual, gradient, cost, penalty, weight, dual=-np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""The ``optimality`` of every image's maps.
+
+    Parameters
+    ----------
+    images, maps : ndarray of four dimensions
+        y and z.
+    residual, gradient : ndarray of the shapes of ``images`` and ``maps``
+        r = y - F z, and lambda F^T r.
+    cost : ndarray of shape (n_samples,)
+        Cost of the maps.
+    penalty : PowerPenalty
+        The sparsity term.
+    weight : float
+        lambda.
+    dual : ndarray of shape (n_samples,), default=-inf
+        Best lower bound on the optimal cost that is known so far.
+
+    Returns
+    -------
+    optimality : ndarray of shape (n_samples,), float64
+        As in ``InferenceResult``.
+    dual : ndarray of shape (n_samples,)
+        The better of the bound given and that of the residual; at p < 1 the one given.
+    """
+    if penalty.p < 1:
+        return stationarity(maps, gradient, penalty.p), dual
+    score = gradient if penalty.positive else np.abs(gradient)
+    largest = score.reshape(len(score), -1).max(axis=1)
+    dual = np.maximum(dual, dual_value(images, residual, largest, weight))
+    return relative_gap(cost, dual), dual
 
 
 class Finished:

@@ -65,10 +65,8 @@ class Spikes:
         h, w = self.h, self.w
         top, left = self.y - (h - 1), self.x - (w - 1)
         cut = (top < 0) | (left < 0) | (top > self.height - h) | (left > self.width - w)
-        top, left = (
-            top[cut, None, None] + np.arange(h)[:, None],
-            left[cut, None, None] + np.arange(w),
-        )
+        top = top[cut, None, None] + np.arange(h)[:, None]
+        left = left[cut, None, None] + np.arange(w)
         out = (top < 0) | (top >= self.height) | (left < 0) | (left >= self.width)
         spike, a, b = np.nonzero(out)
         rows, columns = self.height + 2 * (h - 1), self.width + 2 * (w - 1)
@@ -94,10 +92,8 @@ class Spikes:
         """P f: the images that filters of shape (K * h * w, C) draw; channels first."""
         rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
         taps = flat.reshape(self.n_filters, self.h * self.w, self.n_channels)[self.kernel]
-        under, drawn = (
-            self._under().ravel(),
-            np.empty((self.n_channels, n_samples * rows * columns)),
-        )
+        under = self._under().ravel()
+        drawn = np.empty((self.n_channels, n_samples * rows * columns))
         for channel, plane in enumerate(drawn):
             weights = (self.values[:, None] * taps[:, :, channel]).ravel()
             plane[:] = np.bincount(under, weights=weights, minlength=len(plane))

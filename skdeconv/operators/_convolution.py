@@ -57,13 +57,9 @@ class Convolution:
         self.filters = np.ascontiguousarray(filters)
         self.images_shape = (n_channels, height, width)
         self.maps_shape = (n_filters, height + h - 1, width + w - 1)
-        self._matrix = self.filters.reshape(n_filters, -1)
-        # The adjoint correlates: position u sees the pixels u - h + 1 to u.
-        self._pixels = (
-            np.arange(n_channels)[:, None, None] * height * width
-            + np.arange(h)[:, None] * width
-            + np.arange(w)
-        ).ravel()
+        self._full = bool(self.filters.any(axis=(2, 3)).all())
+        self._groups = _groups(self.filters, self._full)
+        self._columns, self._pixels = _packed(self.filters, height, width)
 
     @property
     def dtype(self) -> np.dtype:
@@ -83,18 +79,19 @@ class Convolution:
         images : ndarray of shape (n_samples, n_channels, height, width)
             The reconstructions.
         """
-        n_channels, height, width = self.images_shape
+        height, width = self.images_shape[1:]
         h, w = self.filters.shape[2:]
         rows, columns = self.maps_shape[1:]
         images = np.zeros((len(maps), *self.images_shape), dtype=self.dtype)
         for image, one in zip(images, maps, strict=True):
-            planes = (self._matrix.T @ one.reshape(len(self._matrix), -1)).reshape(
-                n_channels, h, w, rows, columns
-            )
-            for a in range(h):
-                for b in range(w):
-                    top, left = h - 1 - a, w - 1 - b
-                    image += planes[:, a, b, top : top + height, left : left + width]
+            one = one.reshape(len(one), -1)
+            for channels, kernels, matrix in self._groups:
+                planes = (matrix.T @ one[kernels]).reshape(-1, h, w, rows, columns)
+                part = image[channels]
+                for a in range(h):
+                    for b in range(w):
+                        top, left = h - 1 - a, w - 1 - b
+                        part += planes[:, a, b, top : top + height, left : left + width]
         return images
 
     def adjoint(self, images: np.ndarray) -> np.ndarray:
@@ -111,21 +108,27 @@ class Convolution:
             The inner product of every image with every atom.
         """
         result = np.empty((len(images), *self.maps_shape), dtype=self.dtype)
-        columns_size = self._matrix.shape[1] * self.maps_shape[1] * self.maps_shape[2]
+        columns_size = self.filters[0].size * self.maps_shape[1] * self.maps_shape[2]
         step = max(1, _COLUMNS // columns_size)
         for first in range(0, len(images), step):
-            result[first : first + step] = self._correlate(images[first : first + step])
+            self._correlate(images[first : first + step], result[first : first + step])
         return result
 
-    def _correlate(self, images):
+    def _correlate(self, images, result):
         h, w = self.filters.shape[2:]
         padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
         windows = sliding_window_view(padded, self.maps_shape[1:], axis=(2, 3))
-        n_positions = self.maps_shape[1] * self.maps_shape[2]
-        shape = len(images), self._matrix.shape[1], n_positions
-        columns = np.ascontiguousarray(windows).reshape(shape)
-        # One product per image, of one size: the result never depends on the stack.
-        return np.matmul(self._matrix, columns).reshape(len(images), *self.maps_shape)
+        if not self._full:
+            result[:] = 0
+        for channels, kernels, matrix in self._groups:
+            columns = np.ascontiguousarray(windows[:, channels])
+            columns = columns.reshape(len(images), matrix.shape[1], -1)
+            # One product per image, of one size: the result never depends on the stack.
+            product = np.matmul(matrix, columns).reshape(len(images), -1, *self.maps_shape[1:])
+            if self._full:
+                result[:] = product
+            else:
+                result[:, kernels] += product
 
     def atoms(self, index: np.ndarray) -> csc_array:
         """Columns of the operator's matrix.
@@ -139,26 +142,28 @@ class Convolution:
         -------
         atoms : csc_array of shape (n_channels * height * width, n_atoms)
             The images that the chosen coefficients draw, with 32-bit indices. Every column stores
-            as many entries as a filter has; where an atom is cut off they are zeros.
+            as many entries as the filter that sees most channels has; where an atom is cut off,
+            or sees fewer, they are zeros.
         """
         height, width = self.images_shape[1:]
         h, w = self.filters.shape[2:]
         kernel, position = np.divmod(index, self.maps_shape[1] * self.maps_shape[2])
         top, left = np.divmod(position, self.maps_shape[2])
         top, left = top - (h - 1), left - (w - 1)
-        if len(index) * self._matrix.shape[1] >= 2**31:
+        if len(index) * self._columns.shape[1] >= 2**31:
             raise ValueError(
-                f"{len(index)} atoms of {self._matrix.shape[1]} pixels exceed 32-bit indices; "
+                f"{len(index)} atoms of {self._columns.shape[1]} pixels exceed 32-bit indices; "
                 "lower lam for sparser maps, or cut the images into parts."
             )
-        data = self._matrix[kernel]
-        rows = (top * width + left).astype(np.int32)[:, None] + self._pixels.astype(np.int32)
+        data = self._columns[kernel]
+        pixels = self._pixels if len(self._pixels) == 1 else self._pixels[kernel]
+        rows = (top * width + left).astype(np.int32)[:, None] + pixels
         cut = np.flatnonzero((top < 0) | (left < 0) | (top > height - h) | (left > width - w))
         if cut.size:
             y = top[cut, None] + np.arange(h)
             x = left[cut, None] + np.arange(w)
             inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
-            inside = np.tile(inside.reshape(len(cut), -1), (1, self.images_shape[0]))
+            inside = np.tile(inside.reshape(len(cut), -1), (1, data.shape[1] // (h * w)))
             data[cut] *= inside
             rows[cut] *= inside
         indptr = np.arange(len(index) + 1, dtype=np.int32) * np.int32(rows.shape[1])
@@ -183,3 +188,41 @@ class Convolution:
         spectrum = spectrum.reshape(*spectrum.shape[:2], -1).transpose(2, 0, 1)
         gram = spectrum.conj().transpose(0, 2, 1) @ spectrum
         return float(np.sqrt(max(np.linalg.eigvalsh(gram)[:, -1].max(), 0.0)))
+
+
+def _groups(filters, full):
+    """(channels, kernels, matrix): the channels that filters see, with the filters that see them.
+
+    One group of everything where every filter sees every channel; otherwise one for each channel,
+    so that the work falls with the number of connections.
+    """
+    if full:
+        return [(slice(None), slice(None), filters.reshape(len(filters), -1))]
+    groups, seen = [], filters.any(axis=(2, 3))
+    for channel in np.flatnonzero(seen.any(axis=0)):
+        kernels = np.flatnonzero(seen[:, channel])
+        matrix = filters[kernels, channel].reshape(len(kernels), -1)
+        groups.append((slice(channel, channel + 1), kernels, np.ascontiguousarray(matrix)))
+    return groups
+
+
+def _packed(filters, height, width):
+    """Entries of every filter on the channels that it sees, and their pixels from its corner.
+
+    Filters that see fewer channels than others are filled up with zeros. One row of pixels serves
+    all filters that see the same channels.
+    """
+    n_filters, _, h, w = filters.shape
+    seen = filters.any(axis=(2, 3))
+    most = max(1, int(seen.sum(axis=1).max()))
+    # The channels seen come first; of the others the entries are zero.
+    channels = np.argsort(~seen, axis=1, kind="stable")[:, :most]
+    columns = np.take_along_axis(filters, channels[:, :, None, None], axis=1)
+    if (channels == channels[0]).all():
+        channels = channels[:1]
+    window = np.arange(h)[:, None] * width + np.arange(w)
+    pixels = channels[:, :, None, None] * height * width + window
+    return (
+        np.ascontiguousarray(columns).reshape(n_filters, -1),
+        pixels.reshape(len(channels), -1).astype(np.int32),
+    )

@@ -160,6 +160,18 @@ def test_a_channel_without_filters_is_drawn_as_zeros():
     assert operator.norm() >= np.linalg.norm(explicit_matrix(filters, (5, 6)), 2) * (1 - 1e-12)
 
 
+@each_dtype
+@pytest.mark.parametrize("zeros", [[0], [1, 2], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_filters_may_be_zero(n_channels, zeros, dtype):
+    filters = draw((3, n_channels, 3, 2), dtype)
+    filters[zeros] = 0
+    operator, matrix = Convolution(filters, (5, 6)), explicit_matrix(filters, (5, 6))
+    assert_is_the_matrix(operator, matrix, dtype)
+    atoms = operator.atoms(np.arange(matrix.shape[1]))
+    assert_array_equal(atoms.toarray(), matrix.astype(dtype))
+
+
 def test_one_coefficient_draws_its_filter_where_it_stands():
     filters = draw((2, 1, 2, 3))
     operator = Convolution(filters, (6, 7))

@@ -1,0 +1,179 @@
+"""The layers of a hierarchy: made from its parameters, or taken over from an earlier fit."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.parallel import Parallel
+from sklearn.utils.validation import check_is_fitted
+
+from skdeconv._connectivity import make_connectivity
+from skdeconv._layer import DeconvNetLayer
+from skdeconv._parameters import check_coding, check_filter_size
+from skdeconv._stack import LayerImages, typical_value
+from skdeconv._validation import check_flag, check_integer
+from skdeconv.operators import Convolution
+
+_PER_LAYER = (
+    "filter_size", "lam", "p", "positive", "connectivity", "solver", "inference_tol",
+    "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter",
+    "max_iter", "tol", "batch_size", "forgetting", "init",
+)  # fmt: skip
+_COMMON = ("smoothness", "output", "sparse_output", "n_jobs", "random_state", "verbose")
+
+
+def make_layers(net) -> list[DeconvNetLayer]:
+    """Unfitted layers with the parameters of a net, the lowest first.
+
+    Raises
+    ------
+    TypeError
+        If ``n_filters`` is no tuple.
+    ValueError
+        If it is empty, or another tuple is not of its length.
+    """
+    if not isinstance(net.n_filters, tuple | list):
+        raise TypeError(
+            "n_filters must be a tuple of integers, one for each layer, such as (9, 45); got "
+            f"{net.n_filters!r}."
+        )
+    if not len(net.n_filters):
+        raise ValueError("n_filters must have an entry for each layer, got none.")
+    depth, common = len(net.n_filters), {name: getattr(net, name) for name in _COMMON}
+    each = {name: _of_each_layer(name, getattr(net, name), depth) for name in _PER_LAYER}
+    return [
+        DeconvNetLayer(
+            check_integer("n_filters", net.n_filters[index], min_val=1),
+            **{name: values[index] for name, values in each.items()},
+            low_frequency=net.low_frequency if index == 0 else False,
+            **common,
+        )
+        for index in range(depth)
+    ]
+
+
+def _of_each_layer(name, value, depth):
+    if not isinstance(value, tuple | list):
+        return [value] * depth
+    if len(value) != depth:
+        raise ValueError(
+            f"{name} must be one value, or a tuple of one for each of the {depth} layers of "
+            f"n_filters; got {len(value)} in {value!r}."
+        )
+    return list(value)
+
+
+def kept_layers(net, layers) -> tuple[list[DeconvNetLayer], list[float]]:
+    """Fitted layers that a fit of ``net`` starts from, and the factors between them.
+
+    As many layers as ``layers``: all are to be learned further. Fewer: they stay as they are.
+    """
+    if check_flag("warm_start", net.warm_start) and hasattr(net, "layers_"):
+        name, kept, factors = "the fit before", net.layers_, net.factors_.tolist()
+        if len(kept) > len(layers):
+            raise ValueError(
+                f"n_filters={net.n_filters} has fewer layers than the fit before, which "
+                "warm_start=True goes on with; raise it, or fit afresh."
+            )
+    elif net.lower is not None:
+        name, kept, factors = "lower", *_parts_of(net.lower)
+        if len(kept) >= len(layers):
+            raise ValueError(
+                f"lower has {len(kept)} layers, and n_filters={net.n_filters} leaves none to "
+                "learn above them."
+            )
+    else:
+        return [], [1.0]
+    for index, (old, new) in enumerate(zip(kept, layers, strict=False)):
+        if len(old.filters_) != new.n_filters:
+            raise ValueError(
+                f"n_filters={net.n_filters} must begin with the numbers of {name}; its layer "
+                f"{index + 1} has {len(old.filters_)} filters."
+            )
+    return kept, factors
+
+
+def _parts_of(lower):
+    if isinstance(lower, FrozenEstimator):
+        lower = lower.estimator
+    if not isinstance(lower, DeconvNetLayer) and not hasattr(lower, "project_filters"):
+        raise TypeError(
+            "lower must be a fitted DeconvNetLayer or HierarchicalDeconvNet, or None; got "
+            f"{lower!r}."
+        )
+    check_is_fitted(
+        lower,
+        msg="lower must be fitted, and %(name)s is not. Where a search clones it, wrap it in "
+        "sklearn.frozen.FrozenEstimator.",
+    )
+    if isinstance(lower, DeconvNetLayer):
+        return [lower], [1.0]
+    return lower.layers_, lower.factors_.tolist()
+
+
+def prepare_layers(layers, kept, images, random_state) -> None:
+    """Give layers their connectivity and kept filters, and check all that they will learn with.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``fit`` of the layers would, before any is fitted.
+    """
+    n_samples, n_channels, height, width = images.shape
+    for index, layer in enumerate(layers):
+        h, w = check_filter_size(layer.filter_size, height)
+        if index < len(kept):
+            _take_over(layer, kept[index], (layer.n_filters, h, w, n_channels), index)
+            layer.warm_start = len(kept) == len(layers)
+        else:
+            _connect(layer, n_channels, index, random_state)
+        layer._plan((n_samples, n_channels, height, width), images.dtype)
+        n_channels, height, width = layer.n_filters, height + h - 1, width + w - 1
+
+
+def _take_over(layer, old, shape, index):
+    if old.filters_.shape != shape:
+        raise ValueError(
+            f"Layer {index + 1} was fitted with filters of shape {old.filters_.shape}; filter_size "
+            f"and the images now ask for {shape}."
+        )
+    layer.connectivity, layer.init = old.connectivity, None
+    vars(layer).update(filters_=old.filters_, cost_=old.cost_, n_iter_=old.n_iter_)
+
+
+def _connect(layer, n_channels, index, random_state):
+    """Turn a kind of connectivity into its table; None where all is connected."""
+    kind = layer.connectivity
+    if not isinstance(kind, str):
+        return
+    if kind == "auto" and index == 0:
+        kind = "full"
+    try:
+        table = make_connectivity(kind, n_channels, layer.n_filters, random_state)
+    except ValueError as error:
+        raise ValueError(f"connectivity of layer {index + 1}: {error}") from error
+    layer.connectivity = None if np.all(table) else table
+
+
+def next_images(layer, images, factors, index):
+    """The maps of a fitted layer as images of the next; its factor is appended if it is new.
+
+    Parameters
+    ----------
+    layer : DeconvNetLayer
+        The layer, whose maps are inferred.
+    images : ndarray or LayerImages of shape (n_samples, n_channels, height, width)
+        Its images.
+    factors : list of float
+        What the images of each layer are divided by, as far as it is known.
+    index : int
+        The next layer, counted from 0.
+    """
+    coding = check_coding(layer)
+    operator = Convolution(layer._drawing_filters().astype(images.dtype), images.shape[2:])
+    uniform = coding.uniform(layer._low_size(), operator.images_shape, images.dtype)
+    with Parallel(n_jobs=layer.n_jobs) as coding.parallel:
+        maps = coding(operator, images, uniform=uniform).maps
+    if index == len(factors):
+        factors.append(typical_value(maps))
+    return LayerImages(maps, operator.maps_shape, factors[index])

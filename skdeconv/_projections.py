@@ -1,0 +1,160 @@
+"""What filters, maps and single activations of any layer look like in pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from skdeconv._maps import check_codes
+from skdeconv._validation import check_integer
+
+
+class Projections:
+    """Pictures of single coefficients, for estimators of several layers."""
+
+    def project_filters(self, layer: int | None = None) -> np.ndarray:
+        r"""Draw every filter of a layer in pixels, through the layers below.
+
+        Parameters
+        ----------
+        layer : int, default=None
+            Which layer, 1 for the lowest; None for the top.
+
+        Returns
+        -------
+        filters : ndarray of shape (n_filters, h, w, n_channels)
+            What a coefficient of 1 draws: :math:`F_1 \cdots F_l` applied to it, with the factors
+            between the layers. The sizes of filters add up, less one at each layer.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        check_is_fitted(self)
+        filters = self._drawing_filters(self._check_layer(layer))
+        return np.ascontiguousarray(filters.transpose(0, 2, 3, 1))
+
+    def project_maps(
+        self, codes: ArrayLike, layer: int | None = None, *, n_activations: int = 9
+    ) -> np.ndarray:
+        """Draw the strongest activations of each image one at a time.
+
+        Parameters
+        ----------
+        codes : array-like, csr_array or SparseMaps
+            Codes of a layer, in any form that ``transform`` and ``encode`` give.
+        layer : int, default=None
+            Which layer, 1 for the lowest; None for the top.
+        n_activations : int, default=9
+            How many coefficients of each image, those of largest modulus first.
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, n_activations, height, width, n_channels)
+            What each coefficient draws alone; zeros where an image has fewer. All of an image's
+            activations, and its low frequencies, add up to what ``decode`` draws.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or the codes are not of its size.
+        """
+        check_is_fitted(self)
+        n_activations = check_integer("n_activations", n_activations, min_val=1)
+        filters = self._drawing_filters(self._check_layer(layer))
+        maps_shape = self._maps_shape(codes, filters)
+        maps, _ = check_codes(self, codes, maps_shape, self._low_shape())
+        image_shape = tuple(int(n) for n in np.subtract(maps_shape[1:], filters.shape[2:]) + 1)
+        operator = self._drawing(filters, image_shape, maps.dtype).operator
+        shape = maps.shape[0], n_activations, *operator.images_shape
+        images = np.zeros(shape, dtype=maps.dtype)
+        for i, image in enumerate(images):
+            indices, values = _row(maps, i)
+            strongest = np.argsort(-np.abs(values), kind="stable")[:n_activations]
+            drawn = operator.atoms(indices[strongest].astype(np.int64)).toarray().T
+            drawn = drawn * values[strongest, None]
+            image[: len(strongest)] = drawn.reshape(-1, *operator.images_shape)
+        return np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))
+
+    def top_activations(self, X: ArrayLike, layer: int | None = None, k: int = 9) -> Bunch:
+        """The strongest activations of every filter of a layer over a set of images.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or list of images
+            Images, as for ``transform``.
+        layer : int, default=None
+            Which layer, 1 for the lowest; None for the top.
+        k : int, default=9
+            How many activations of each filter, those of largest modulus first.
+
+        Returns
+        -------
+        activations : Bunch
+            - ``samples``: ndarray of int of shape (n_filters, k), which image; -1 where a filter
+              has fewer activations.
+            - ``corners``: ndarray of int of shape (n_filters, k, 2), row and column of the top left
+              pixel that the projected filter covers; it may lie outside of the image.
+            - ``values``: ndarray of shape (n_filters, k), the coefficients.
+            - ``crops``: ndarray of shape (n_filters, k, h, w, n_channels), the images there, zero
+              outside.
+            - ``projections``: ndarray of the same shape, what each coefficient draws, also where
+              that is outside of the image.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or X does not fit what ``fit`` has seen.
+        """
+        k = check_integer("k", k, min_val=1)
+        check_is_fitted(self)
+        number = self._check_layer(layer)
+        codings, images = self._check_coding(), self._check_images(X)
+        filters = self._drawing_filters(number)
+        n_filters, n_channels, h, w = filters.shape
+        drawing = self._drawing(filters, images.shape[2:], images.dtype)
+        maps = self._results(codings, images, {number: drawing})[number].maps
+        sample, corner, value = _strongest(maps, drawing.operator.maps_shape, k)
+        corner -= np.array([h - 1, w - 1])
+        padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
+        crops = np.zeros((n_filters, k, n_channels, h, w), dtype=images.dtype)
+        for place in zip(*np.nonzero(sample >= 0), strict=True):
+            top, left = corner[place] + np.array([h - 1, w - 1])
+            crops[place] = padded[sample[place], :, top : top + h, left : left + w]
+        projections = value[:, :, None, None, None] * filters[:, None]
+        return Bunch(
+            samples=sample,
+            corners=np.where(sample[..., None] >= 0, corner, 0),
+            values=value,
+            crops=np.ascontiguousarray(crops.transpose(0, 1, 3, 4, 2)),
+            projections=np.ascontiguousarray(projections.transpose(0, 1, 3, 4, 2)),
+        )
+
+
+def _row(maps, i):
+    span = slice(maps.indptr[i], maps.indptr[i + 1])
+    return maps.indices[span], maps.data[span]
+
+
+def _strongest(maps, maps_shape, k):
+    """Image, position and value of the k largest moduli of every filter; -1 where there are fewer.
+
+    Equal ones come in the order of the images and their pixels.
+    """
+    n_filters, height, width = maps_shape
+    sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))
+    kernel, position = np.divmod(maps.indices.astype(np.int64), height * width)
+    order = np.lexsort((position, sample, -np.abs(maps.data), kernel))
+    counts = np.bincount(kernel, minlength=n_filters)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order, rank = order[rank < k], rank[rank < k]
+    place = kernel[order], rank
+    samples = np.full((n_filters, k), -1)
+    corners = np.zeros((n_filters, k, 2), dtype=int)
+    values = np.zeros((n_filters, k), dtype=maps.dtype)
+    samples[place], values[place] = sample[order], maps.data[order]
+    corners[place] = np.stack(np.divmod(position[order], width), axis=1)
+    return samples, corners, values

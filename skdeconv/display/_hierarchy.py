@@ -1,0 +1,147 @@
+"""Pictures of the filters of all layers of a net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skdeconv.display._base import Display, check_array, check_estimator
+from skdeconv.display._drawing import curves_height, subplots
+from skdeconv.display._filters import FILTERS_SHAPE, draw_filters, unit_filters
+
+
+class HierarchyDisplay(Display):
+    """What the filters of a net draw in the image: a mosaic for each layer, side by side.
+
+    Every filter is divided by its norm, and those of one layer share one scale, symmetric about
+    zero: mid-grey is zero. Tiles of all layers are of about one size, whatever the filters' own.
+    Filters of three channels are drawn in colour, those of another number as one row of grey
+    planes for each filter, and those of signals as curves.
+
+    Parameters
+    ----------
+    filters : sequence of array-like of shape (n_filters, h, w, n_channels)
+        Filters of every layer in the image, the lowest layer first, such as ``project_filters``
+        of a net gives them.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes of shape (n_layers,)
+        Where they are drawn, the lowest layer first.
+    figure_ : matplotlib Figure
+        The figure of ``axes_``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.display import HierarchyDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> filters = [rng.standard_normal((9, 7, 7, 1)), rng.standard_normal((45, 13, 13, 1))]
+    >>> display = HierarchyDisplay(filters).plot()
+    >>> [ax.get_title() for ax in display.axes_]
+    ['layer 1: 9 filters', 'layer 2: 45 filters']
+    """
+
+    def __init__(self, filters: Sequence[ArrayLike]):
+        self.filters = filters
+
+    @classmethod
+    def from_estimator(cls, estimator, *, axes=None, **kwargs) -> HierarchyDisplay:
+        """Draw the filters of all layers of a fitted net.
+
+        Parameters
+        ----------
+        estimator : HierarchicalDeconvNet
+            A fitted net.
+        axes : array-like of matplotlib Axes, default=None
+            Where to draw, one for each layer; a new figure by default.
+        **kwargs : dict
+            Passed to ``plot``.
+
+        Returns
+        -------
+        display : HierarchyDisplay
+            The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If ``estimator`` is not a net.
+        """
+        check_estimator(estimator, "project_filters", "a net such as HierarchicalDeconvNet")
+        layers = range(1, len(estimator.layers_) + 1)
+        filters = [estimator.project_filters(layer) for layer in layers]
+        return cls(filters).plot(axes=axes, **kwargs)
+
+    def plot(self, axes=None, **kwargs) -> HierarchyDisplay:
+        """Draw the filters of all layers.
+
+        Parameters
+        ----------
+        axes : array-like of matplotlib Axes, default=None
+            Where to draw, one for each layer; a new figure by default.
+        **kwargs : dict
+            Passed to ``imshow``, or to ``plot`` for signals.
+
+        Returns
+        -------
+        self : HierarchyDisplay
+            With ``axes_`` and ``figure_`` set.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there are no filters, those of a layer are not of four dimensions, or the number
+            of axes is not that of the layers.
+        """
+        layers = [
+            unit_filters(check_array(f"filters[{i}]", layer, FILTERS_SHAPE))
+            for i, layer in enumerate(self.filters)
+        ]
+        if not layers:
+            raise ValueError("filters must hold those of one layer or more, got none.")
+        columns = [None] * len(layers)
+        if axes is None:
+            axes, columns = _new_axes(layers)
+        axes = np.ravel(axes)
+        if len(axes) != len(layers):
+            raise ValueError(
+                f"axes must hold one Axes for each of {len(layers)} layers, got {len(axes)}."
+            )
+        for i, (ax, filters) in enumerate(zip(axes, layers, strict=True)):
+            draw_filters(ax, filters, columns[i], **kwargs)
+            ax.set_title(f"layer {i + 1}: {len(filters)} filters")
+            ax.set_anchor("N")
+        self.axes_ = axes
+        return self
+
+    @property
+    def figure_(self):
+        """The figure of ``axes_``."""
+        return self.axes_[0].figure
+
+
+def _new_axes(layers):
+    """Axes side by side in a new figure, and the number of columns of each mosaic."""
+    n = len(layers)
+    if layers[0].shape[1] == 1:
+        height = curves_height(max(len(filters) for filters in layers))
+        return subplots(max(8.0, 4.0 * n), height, ncols=n, squeeze=False), [None] * n
+    # One number of rows for all, so that tiles of one size fill a figure about twice as wide as
+    # high.
+    n_rows = max(1, round(sqrt(sum(len(filters) for filters in layers) / 2)))
+    columns, heights = [], []
+    for n_filters, h, w, n_channels in (filters.shape for filters in layers):
+        planes = n_channels not in (1, 3)
+        columns.append(n_channels if planes else ceil(n_filters / n_rows))
+        heights.append((n_filters if planes else ceil(n_filters / columns[-1])) * h / w)
+    tile = min(0.8, 11 / sum(columns), 11 / max(heights))
+    # The titles take their width.
+    widths = [max(tile * n_columns, 1.8) for n_columns in columns]
+    size = sum(widths) + 0.2 * (n - 1), tile * max(heights) + 0.4
+    return subplots(*size, ncols=n, width_ratios=widths, squeeze=False), columns

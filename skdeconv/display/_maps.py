@@ -1,0 +1,83 @@
+"""Pictures of sparse maps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skdeconv.display._base import ImageDisplay, check_array
+from skdeconv.display._drawing import draw_curves, draw_mosaic
+
+
+class MapsDisplay(ImageDisplay):
+    """The sparse maps of one image as a mosaic; those of a signal as stems.
+
+    All maps share one scale, symmetric about zero: red is positive, blue negative. Few
+    coefficients are large, so that the full colour is given to the upper quarter of those that
+    are not zero; ``vmin`` and ``vmax`` change that.
+
+    Parameters
+    ----------
+    maps : array-like of shape (map_height, map_width, n_filters)
+        Maps of one image.
+
+    Attributes
+    ----------
+    axes_ : matplotlib Axes
+        Where they are drawn.
+    figure_ : matplotlib Figure
+        The figure of ``axes_``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.display import MapsDisplay
+    >>> display = MapsDisplay(np.eye(12)[:, :, None] * [1.0, -1.0]).plot()
+    >>> display.axes_.get_title()
+    '2 maps, 8.3 % non-zero'
+    """
+
+    def __init__(self, maps: ArrayLike):
+        self.maps = maps
+
+    @classmethod
+    def _of(cls, estimator, one):
+        return cls(estimator.to_maps(estimator.transform(one))[0])
+
+    def plot(self, ax=None, *, n_columns: int | None = None, **kwargs) -> MapsDisplay:
+        """Draw the maps.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        n_columns : int, default=None
+            Maps side by side; about as many as one below the other by default.
+        **kwargs : dict
+            Passed to ``imshow``, or to ``vlines`` for signals.
+
+        Returns
+        -------
+        self : MapsDisplay
+            With ``axes_`` and ``figure_`` set.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the maps are not of three dimensions, or ``n_columns`` is below 1.
+        """
+        maps = check_array("maps", self.maps, "map_height, map_width, n_filters")
+        n_filters = maps.shape[2]
+        if maps.shape[0] == 1:
+            self.axes_ = ax = draw_curves(
+                ax, maps[0].T[:, :, None], range(n_filters), stems=True, **kwargs
+            )
+        else:
+            nonzero = np.abs(maps[maps != 0])
+            limit = np.percentile(nonzero, 75) if nonzero.size else 1.0
+            tiles, style = maps.transpose(2, 0, 1), {"cmap": "RdBu_r", "gap": "0.8"} | kwargs
+            self.axes_ = ax = draw_mosaic(ax, tiles, n_columns, (-limit, limit), **style)
+        ax.set_title(f"{n_filters} maps, {100 * np.mean(maps != 0):.1f} % non-zero")
+        return self

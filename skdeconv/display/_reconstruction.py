@@ -1,0 +1,99 @@
+"""Pictures of images beside what their maps draw."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skdeconv._images import check_images, full_shape
+from skdeconv.display._base import ImageDisplay
+from skdeconv.display._drawing import draw_curves, draw_mosaic
+
+
+class ReconstructionDisplay(ImageDisplay):
+    """An image, its reconstruction and their difference, side by side.
+
+    All three share one scale: from -m to m where the image has negative values, m being its
+    largest modulus, otherwise from its smallest to its largest value. The difference is drawn
+    about the middle of the scale. Images of three channels are in colour, those of another
+    number are rows of grey planes, and signals curves, one below the other.
+
+    Parameters
+    ----------
+    image, reconstruction : array-like of shape (length,), (height, width) or \
+            (height, width, n_channels)
+        The image and what the maps draw.
+    score : float, default=None
+        Share of the variance explained, for the title.
+
+    Attributes
+    ----------
+    axes_ : matplotlib Axes
+        Where they are drawn.
+    figure_ : matplotlib Figure
+        The figure of ``axes_``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.display import ReconstructionDisplay
+    >>> display = ReconstructionDisplay(np.eye(8), 0.9 * np.eye(8), 0.99).plot()
+    >>> display.axes_.get_title()
+    'R² = 0.990'
+    """
+
+    def __init__(self, image: ArrayLike, reconstruction: ArrayLike, score: float | None = None):
+        self.image, self.reconstruction, self.score = image, reconstruction, score
+
+    @classmethod
+    def _of(cls, estimator, one):
+        image, _, shape = check_images(estimator, one, reset=False)
+        image = image[0].transpose(1, 2, 0).reshape(shape)
+        drawn = estimator.inverse_transform(estimator.transform(one))[0]
+        return cls(image, np.reshape(drawn, shape), estimator.score(one))
+
+    def plot(self, ax=None, **kwargs) -> ReconstructionDisplay:
+        """Draw the three pictures on one axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            Passed to ``imshow``, or to ``plot`` for signals.
+
+        Returns
+        -------
+        self : ReconstructionDisplay
+            With ``axes_`` and ``figure_`` set.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the image and the reconstruction are not of one shape, of one to three dimensions.
+        """
+        image, drawn = (np.asarray(a, dtype=float) for a in (self.image, self.reconstruction))
+        if image.shape != drawn.shape or not 1 <= image.ndim <= 3:
+            raise ValueError(
+                "image and reconstruction must be of one shape, (length,), (height, width) or "
+                f"(height, width, n_channels), got {image.shape} and {drawn.shape}."
+            )
+        names = ["image", "reconstruction", "difference"]
+        n_channels = full_shape(image.shape)[2]
+        image, drawn = (a.reshape(full_shape(image.shape)) for a in (image, drawn))
+        if len(image) == 1:
+            curves, names[0] = np.stack([image, drawn, image - drawn])[:, 0], "signal"
+            self.axes_ = ax = draw_curves(ax, curves, names, **kwargs)
+        else:
+            low, high, limit = image.min(), image.max(), np.abs(image).max()
+            low, high = (-limit, limit) if low < 0 else (low, high)
+            tiles = np.stack([image, drawn, (low + high) / 2 + image - drawn])
+            if n_channels != 3:
+                tiles = tiles.transpose(0, 3, 1, 2).reshape(-1, *image.shape[:2])
+            columns = 3 if n_channels in (1, 3) else n_channels
+            self.axes_ = ax = draw_mosaic(ax, tiles, columns, (low, high), names, **kwargs)
+        if self.score is not None:
+            ax.set_title(f"R² = {self.score:.3f}")
+        return self

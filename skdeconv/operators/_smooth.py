@@ -1,0 +1,130 @@
+"""The uniform filter that draws low frequencies, and the smooth maps that fit best."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.fft import dctn, idctn
+
+# Of the conjugate gradients: relative to the first residual. The preconditioner needs about ten
+# steps for it, and the least well-conditioned ones some thirty.
+_TOL, _MOST_STEPS = 1e-6, 100
+
+
+class UniformConvolution:
+    r"""Linear map from smooth maps, one per channel, to images: convolution with one flat filter.
+
+    .. math:: (A z_0)_c = z_{0,c} * f_0, \quad f_0 = 1 / \sqrt{h w}
+
+    The smooth maps of an image minimise :math:`\|A z_0 - y\|^2 + \psi \|\nabla z_0\|^2`, where the
+    gradient is the difference of neighbours. Arrays are channels-first.
+
+    Parameters
+    ----------
+    filter_size : tuple of two ints
+        (h, w), Height and width of the filter in pixels.
+    images_shape : tuple of three ints
+        (n_channels, height, width).
+    smoothness : float
+        psi, above 0.
+    dtype : dtype
+        Floating type of images and maps.
+
+    Attributes
+    ----------
+    images_shape : tuple of int
+        (n_channels, height, width).
+    maps_shape : tuple of int
+        (n_channels, height + h - 1, width + w - 1).
+
+    References
+    ----------
+    M. Zeiler, D. Krishnan, G. Taylor, R. Fergus, "Deconvolutional Networks", CVPR 2010, section
+    3.3.
+    """
+
+    def __init__(self, filter_size, images_shape, smoothness, dtype):
+        (h, w), (n_channels, height, width) = filter_size, images_shape
+        self.filter_size, self.images_shape = (h, w), tuple(images_shape)
+        self.maps_shape = n_channels, height + h - 1, width + w - 1
+        self.smoothness, self.dtype = smoothness, np.dtype(dtype)
+        self._rows, self._columns = _band(height, h), _band(width, w)
+        # What the system would be without borders: the cosine transform makes it diagonal.
+        frequencies = [np.pi * np.arange(n) / n for n in self.maps_shape[1:]]
+        gains = [_gain(omega, n) for omega, n in zip(frequencies, (h, w), strict=True)]
+        steepness = [2 - 2 * np.cos(omega) for omega in frequencies]
+        self._symbol = np.multiply.outer(*gains) + smoothness * np.add.outer(*steepness)
+
+    def forward(self, maps: np.ndarray) -> np.ndarray:
+        """Images (n_samples, n_channels, height, width) of smooth maps, in ``dtype``."""
+        return (self._rows @ maps @ self._columns.T).astype(self.dtype)
+
+    def fit(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r"""Smooth maps that fit images best.
+
+        Solves :math:`(A^T A + \psi \nabla^T \nabla) z_0 = A^T y` by conjugate gradients in
+        float64, preconditioned by the cosine transform, each image until it is solved.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_samples, n_channels, height, width)
+            The images y, mostly residuals.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, n_channels, map_height, map_width)
+            The smooth maps, in ``dtype``.
+        roughness : ndarray of shape (n_samples,), float64
+            psi times the squared gradient of each image's maps.
+        """
+        maps = np.empty((len(images), *self.maps_shape), dtype=self.dtype)
+        for one, image in zip(maps, images, strict=True):
+            # Alone, so that it does not depend on its neighbours.
+            one[:] = self._solve(image.astype(np.float64))
+        return maps, self.roughness(maps)
+
+    def roughness(self, maps: np.ndarray) -> np.ndarray:
+        """``smoothness`` times the squared gradient of every image's maps, in float64."""
+        parts = (np.diff(maps, axis=axis).astype(np.float64) for axis in (2, 3))
+        return self.smoothness * sum((part**2).sum(axis=(1, 2, 3)) for part in parts)
+
+    def _solve(self, image):
+        residual = self._rows.T @ image @ self._columns
+        maps, direction, energy = np.zeros_like(residual), 0.0, 1.0
+        enough = _TOL**2 * np.sum(residual**2)
+        for _ in range(_MOST_STEPS):
+            if np.sum(residual**2) <= enough:
+                break
+            solved = dctn(residual, axes=(1, 2), norm="ortho") / self._symbol
+            solved = idctn(solved, axes=(1, 2), norm="ortho")
+            before, energy = energy, np.sum(residual * solved)
+            direction = solved + energy / before * direction
+            image_of = self._system(direction)
+            step = energy / np.sum(direction * image_of)
+            maps += step * direction
+            residual -= step * image_of
+        return maps
+
+    def _system(self, maps):
+        drawn = self._rows @ maps @ self._columns.T
+        result = self._rows.T @ drawn @ self._columns
+        for axis in (1, 2):
+            slope = self.smoothness * np.diff(maps, axis=axis)
+            before = [(1, 0) if i == axis else (0, 0) for i in range(3)]
+            after = [(0, 1) if i == axis else (0, 0) for i in range(3)]
+            result += np.pad(slope, before) - np.pad(slope, after)
+        return result
+
+
+def _band(size, width):
+    """Matrix of the valid convolution with a flat filter, (size, size + width - 1)."""
+    offset = np.arange(size + width - 1) - np.arange(size)[:, None]
+    return ((offset >= 0) & (offset < width)) / np.sqrt(width)
+
+
+def _gain(omega, width):
+    """Squared modulus of the flat filter's Fourier transform."""
+    half = np.sin(omega / 2)
+    ratio = np.divide(
+        np.sin(width * omega / 2), half, out=np.full_like(omega, width), where=half > 1e-12
+    )
+    return ratio**2 / width
