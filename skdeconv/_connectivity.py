@@ -75,22 +75,22 @@ def make_connectivity(
         "pairs": math.comb(n_channels, 2),
         "singles+pairs": n_channels + math.comb(n_channels, 2),
     }.get(kind)
-    if n_filters is None and fixed is not None:
-        n_filters = fixed
-    if n_filters is None:
+    if n_filters is not None:
+        n_filters = check_integer("n_filters", n_filters, min_val=1)
+    elif fixed is None:
         raise TypeError(f"n_filters must be an integer for kind={kind!r}, got None.")
-    n_filters = check_integer("n_filters", n_filters, min_val=1)
     least = {"pairs": 2, "random-pairs": 2, "random-triples": 3}.get(kind, 1)
     if n_channels < least:
         raise ValueError(
             f"kind={kind!r} needs n_channels of at least {least}, got {n_channels}; "
             'use "auto" or "full".'
         )
-    if fixed is not None and n_filters != fixed:
+    if fixed is not None and n_filters not in (None, fixed):
         raise ValueError(
             f"n_filters must be {fixed} for kind={kind!r} of n_channels={n_channels}, got "
             f'{n_filters}. "auto", "random-pairs", "random-triples" and "full" take any number.'
         )
+    n_filters = fixed or n_filters
     if kind == "full":
         return np.ones((n_filters, n_channels), dtype=bool)
     subsets = _subsets(kind, n_channels, n_filters, rng)

@@ -250,6 +250,8 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
             vars(layer).update(image_shape_=shape, _layout=layout)
             if layout != "list":
                 layer.n_features_in_ = math.prod(shape)
+            if index == 0 and hasattr(self, "feature_names_in_"):
+                layer.feature_names_in_ = self.feature_names_in_
         fitted |= {"layers_": layers, "factors_": np.array(factors)}
         fitted["n_iter_"] = sum(layer.n_iter_ for layer in layers)
         vars(self).update(fitted)
@@ -365,7 +367,9 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 filters, coding = self.layers_[number - 1].filters_, codings[number - 1]
                 limits = coding.weight, coding.penalty.positive, coding.tol
                 name = f"lam of layer {number}"
-                warn_of_zero_maps(images, filters, *limits, name=name, stacklevel=6)
+                smooth = drawings[max(drawings)].smooth(result.low) if number == 1 else 0
+                rest = np.asarray(images) - smooth
+                warn_of_zero_maps(rest, filters, *limits, name=name, stacklevel=6)
                 break
         return results
 

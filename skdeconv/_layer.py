@@ -258,7 +258,8 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         vars(self).update(fitted)
         if learner.is_silent:
             limits = self.lam, self.positive, self.inference_tol
-            warn_of_zero_maps(images, fitted["filters_"], *limits)
+            rest = learner.residuals(np.arange(len(images)))
+            warn_of_zero_maps(rest, fitted["filters_"], *limits)
 
     def _plan(self, images_shape, dtype) -> SimpleNamespace:
         """Check the parameters of learning for images of the given shape."""
@@ -337,7 +338,9 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
             result = coding(drawing.operator, images, uniform=drawing.uniform)
         if not result.maps.nnz:
             limits = self.lam, self.positive, self.inference_tol
-            warn_of_zero_maps(images, self.filters_, *limits, stacklevel=5)
+            warn_of_zero_maps(
+                images - drawing.smooth(result.low), self.filters_, *limits, stacklevel=5
+            )
         return result
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -139,6 +139,15 @@ class Learner:
         """Whether all maps are zero."""
         return not any(len(indices) for indices, _ in self._maps)
 
+    def residuals(self, batch) -> np.ndarray:
+        """What the maps of some images, sparse and smooth, leave of them."""
+        operator = self._operator()
+        maps = self._join(batch).toarray().reshape(len(batch), *operator.maps_shape)
+        residuals = self.images[batch] - operator.forward(maps)
+        if self.uniform is not None:
+            residuals -= self.uniform.forward(self.uniform.fit(residuals)[0])
+        return residuals
+
     @property
     def _whole_passes(self):
         return self.batch_size >= len(self.images)
@@ -183,9 +192,8 @@ class Learner:
 
     def _recenter(self, batch):
         maps, before = self._join(batch), flattened(self.filters)
-        self.filters, moves = recenter(
-            self.filters, maps, self._residuals(batch, maps), self.connectivity
-        )
+        residuals = self.residuals(batch)
+        self.filters, moves = recenter(self.filters, maps, residuals, self.connectivity)
         moved = np.flatnonzero(moves.any(axis=1))
         if not len(moved):
             return
@@ -200,17 +208,9 @@ class Learner:
             self._maps[i] = indices, data[inside]
 
     def _redraw(self, dead, batch):
-        residuals, before = self._residuals(batch, self._join(batch)), flattened(self.filters)
+        residuals, before = self.residuals(batch), flattened(self.filters)
         self.filters = redraw(self.filters, dead, residuals, self.connectivity, self.random_state)
         self._problem.clear(dead, before)
-
-    def _residuals(self, batch, maps):
-        operator = self._operator()
-        maps = maps.toarray().reshape(len(batch), *operator.maps_shape)
-        residuals = self.images[batch] - operator.forward(maps)
-        if self.uniform is not None:
-            residuals -= self.uniform.forward(self.uniform.fit(residuals)[0])
-        return residuals
 
     def _kernels(self, indices):
         n_positions = np.prod(np.add(self.images.shape[2:], self.filters.shape[2:]) - 1)

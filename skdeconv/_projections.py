@@ -98,7 +98,7 @@ class Projections:
               has fewer activations.
             - ``corners``: ndarray of int of shape (n_filters, k, 2), row and column of the top left
               pixel that the projected filter covers; it may lie outside of the image.
-            - ``values``: ndarray of shape (n_filters, k), the coefficients.
+            - ``coefficients``: ndarray of shape (n_filters, k), their values.
             - ``crops``: ndarray of shape (n_filters, k, h, w, n_channels), the images there, zero
               outside.
             - ``projections``: ndarray of the same shape, what each coefficient draws, also where
@@ -128,7 +128,7 @@ class Projections:
         return Bunch(
             samples=sample,
             corners=np.where(sample[..., None] >= 0, corner, 0),
-            values=value,
+            coefficients=value,
             crops=np.ascontiguousarray(crops.transpose(0, 1, 3, 4, 2)),
             projections=np.ascontiguousarray(projections.transpose(0, 1, 3, 4, 2)),
         )

@@ -20,7 +20,7 @@ from skdeconv.operators import Convolution, UniformConvolution
 
 
 def _has_low_frequency(estimator):
-    if estimator.low_frequency is True:
+    if bool(estimator.low_frequency):
         return True
     raise AttributeError("to_low_frequency needs low_frequency=True.")
 
@@ -287,6 +287,10 @@ class Drawing:
             if low is not None:
                 image += self.uniform.forward(low[i])
         return images
+
+    def smooth(self, low):
+        """What the smooth maps draw; 0 where there are none."""
+        return 0 if low is None else self.uniform.forward(low)
 
 
 def warn_of_zero_maps(images, filters, lam, positive, inference_tol, *, name="lam", stacklevel=3):

@@ -33,6 +33,11 @@ PARAMETERS = {
                      (np.array([[NAN], [1.0]]), TypeError, "boolean"),
                      ([[True], [True, True]], ValueError, "one shape"),
                      (np.ones(2, bool), ValueError, r"\(2,\)")],
+    "low_frequency": [("yes", TypeError, "True or False"), (1, TypeError, "True or False"),
+                      (NAN, TypeError, "True or False"), (None, TypeError, "True or False")],
+    "smoothness": [("1", TypeError, "'1'"), (NAN, ValueError, "nan"), (INF, ValueError, "inf"),
+                   (0.0, ValueError, "0"), (-1, ValueError, "-1"), (True, TypeError, "True"),
+                   ([1.0], TypeError, "number")],
     "image_shape": [("8x8", TypeError, "8x8"), (64, TypeError, "64"), ((8, NAN), ValueError, "nan"),
                     ((8, 0), ValueError, "0"), ((8, 9), ValueError, r"\(8, 9\)"),
                     ((2, 2, 2, 2), ValueError, "n_channels"), ((8.0, 8.0), ValueError, "integers")],
@@ -74,9 +79,9 @@ PARAMETERS = {
 }  # fmt: skip
 # Parameters that transform reads as well.
 OF_INFERENCE = [
-    "lam", "p", "positive", "output", "sparse_output", "solver", "inference_tol",
-    "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter",
-    "n_jobs",
+    "lam", "p", "positive", "low_frequency", "smoothness", "output", "sparse_output", "solver",
+    "inference_tol", "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats",
+    "cg_max_iter", "n_jobs",
 ]  # fmt: skip
 
 CODES_SIZE = 10 * 10 * 2
@@ -136,6 +141,15 @@ CODE_FAULTS = {
     "text": (np.full((1, CODES_SIZE), "a", dtype=object), ValueError, "could not convert string"),
     "None": (None, ValueError, "scalar array"),
 }  # fmt: skip
+# Rows of a layer with smooth maps end with 100 numbers of them.
+LOW_FAULTS = CODE_FAULTS | {
+    "another width": (np.ones((2, CODES_SIZE)), ValueError, "200 features.*300"),
+    "NaN": (np.full((1, CODES_SIZE + 100), NAN), ValueError, "NaN"),
+    "sparse maps alone": (np.ones((2, 10, 10, 2)), ValueError, "sparse maps alone; pass rows"),
+    "no smooth maps": (
+        SparseMaps([csr_array((100, 2))], [(10, 10)]), ValueError, "sparse maps alone; pass rows"
+    ),
+}  # fmt: skip
 METHODS = {
     "fit": IMAGE_FAULTS,
     "fit_transform": IMAGE_FAULTS,
@@ -143,6 +157,7 @@ METHODS = {
     "score": IMAGE_FAULTS | SHAPE_FAULTS,
     "inverse_transform": CODE_FAULTS,
     "to_maps": CODE_FAULTS,
+    "to_low_frequency": LOW_FAULTS,
     "get_feature_names_out": {
         "another number": (["a", "b"], ValueError, "input_features should have length"),
     },
@@ -227,6 +242,7 @@ def test_bad_parameters_of_a_fitted_layer(name, value, error, message, layer, im
     ],
 )
 def test_bad_input(method, value, error, message, layer, images):
+    layer.set_params(low_frequency=method == "to_low_frequency")
     before = vars(layer).copy()
     with pytest.raises(error, match=message):
         getattr(layer, method)(value)
@@ -243,7 +259,7 @@ def test_every_public_method_is_in_the_table():
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform"}))
 def test_methods_of_an_unfitted_layer(method, images):
     with pytest.raises(NotFittedError, match="DeconvNetLayer instance is not fitted yet"):
-        getattr(DeconvNetLayer(), method)(images)
+        getattr(DeconvNetLayer(low_frequency=method == "to_low_frequency"), method)(images)
 
 
 @pytest.mark.parametrize("form", ["rows", "stack", "list"])

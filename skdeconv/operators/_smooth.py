@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.fft import dctn, idctn
 
@@ -78,8 +80,10 @@ class UniformConvolution:
         """
         maps = np.empty((len(images), *self.maps_shape), dtype=self.dtype)
         for one, image in zip(maps, images, strict=True):
-            # Alone, so that it does not depend on its neighbours.
-            one[:] = self._solve(image.astype(np.float64))
+            # Alone, so that it does not depend on its neighbours. A constant map draws the mean
+            # exactly, and so the tolerance is for what is left.
+            mean = image.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+            one[:] = self._solve(image - mean) + mean / math.sqrt(math.prod(self.filter_size))
         return maps, self.roughness(maps)
 
     def roughness(self, maps: np.ndarray) -> np.ndarray:

@@ -1,0 +1,386 @@
+"""What HierarchicalDeconvNet says to bad parameters and bad input, row by row."""
+
+import inspect
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.svm import LinearSVC
+
+from skdeconv import DeconvNetLayer, HierarchicalDeconvNet, SparseMaps
+from skdeconv._learner import Learner
+
+NAN, INF = float("nan"), float("inf")
+NOISE = np.random.default_rng(0).random((6, 8, 8))
+COLOUR = np.random.default_rng(1).random((6, 8, 8, 2))
+PER_LAYER = [
+    "filter_size", "lam", "p", "positive", "connectivity", "solver", "inference_tol",
+    "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter",
+    "max_iter", "tol", "batch_size", "forgetting", "init",
+]  # fmt: skip
+
+
+def net_of(*n_filters, **options):
+    options = {"filter_size": 3, "lam": 5.0, "max_iter": 1, "random_state": 0} | options
+    return HierarchicalDeconvNet(n_filters, **options)
+
+
+def wrong_reals(*more):
+    """Values that no real parameter takes, alone and as that of the second layer."""
+    rows = [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), ((1.0, "x"), TypeError, "'x'"),
+            ((1.0, NAN), ValueError, "nan"), (None, TypeError, "None")]  # fmt: skip
+    return [*rows, *more]
+
+
+def wrong_counts(least=0):
+    """The same for integers above ``least``."""
+    return [("x", TypeError, "'x'"), (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"),
+            (least, ValueError, str(least)), ((2, least), ValueError, str(least)),
+            ((2, True), TypeError, "True"), ((2, 1.5), TypeError, "1.5")]  # fmt: skip
+
+
+ONE, TWO = np.ones((2, 3, 3, 1)), np.ones((3, 3, 3, 2))
+# Of a net of 2 and 3 filters. Parameter: [(value, error, what the message says besides), ...]
+PARAMETERS = {
+    "n_filters": [(9, TypeError, "tuple.*got 9"), ("9", TypeError, "tuple"),
+                  (None, TypeError, "tuple"), (np.array([2, 3]), TypeError, "tuple"),
+                  ((), ValueError, "none"), ((2, 0), ValueError, "0"),
+                  ((2, 2.5), TypeError, "2.5"), ((2, "3"), TypeError, "'3'"),
+                  ((2, True), TypeError, "True"), ((2, (3,)), TypeError, "integer")],
+    "filter_size": [("7", TypeError, "'7'"), (None, TypeError, "None"), (0, ValueError, "0"),
+                    ((3, 0), ValueError, "0"), ((3, (3,)), ValueError, "pair"),
+                    ((3, (3, 2.5)), TypeError, "2.5"), ((3, NAN), TypeError, "nan"),
+                    (((3, 3), "3"), TypeError, "'3'")],
+    "lam": wrong_reals((0.0, ValueError, "0"), ((1.0, 0.0), ValueError, "0"),
+                       ((1, INF), ValueError, "inf"), ((True, 1.0), TypeError, "True")),
+    "p": wrong_reals((0, ValueError, "0"), ((1.0, 1.5), ValueError, "1.5")),
+    "positive": [("yes", TypeError, "True or False"), ((False, 1), TypeError, "True or False")],
+    "connectivity": [("some", ValueError, "layer 1: kind"), (3, TypeError, "boolean"),
+                     (("full", "some"), ValueError, "layer 2: kind"),
+                     (("full", np.ones((3, 2))), TypeError, "boolean"),
+                     (("full", np.ones((2, 3), bool)), ValueError, r"\(3, 2\)"),
+                     (np.ones((3, 2), bool), ValueError, r"\(2, 1\)"),
+                     (("full", [[True, True], [True, False], [False, False]]), ValueError,
+                      r"rows \[2\]"),
+                     ("pairs", ValueError, "layer 1: kind='pairs' needs n_channels of at least 2"),
+                     (("full", "pairs"), ValueError, "layer 2: n_filters must be 1 .*got 3"),
+                     (("full", "singles"), ValueError, "layer 2: n_filters must be 2 .*got 3"),
+                     (("singles", "full"), ValueError, "layer 1: n_filters must be 1 .*got 2"),
+                     (("full", "random-triples"), ValueError, "layer 2: .*at least 3, got 2")],
+    "inference": [("top", ValueError, "'joint', 'greedy', 'alternating'"),
+                  (1, TypeError, "'joint'"), (None, TypeError, "None"),
+                  (("joint", "joint"), TypeError, "'joint'")],
+    "low_frequency": [(1, TypeError, "True or False"), ((True, False), TypeError, "True or False")],
+    "smoothness": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (0, ValueError, "0"),
+                   ((1.0, 1.0), TypeError, "number")],
+    "lower": [("layer", TypeError, "'layer'"), (LinearSVC(), TypeError, "LinearSVC"),
+              (DeconvNetLayer, TypeError, "DeconvNetLayer"), ([], TypeError, "None"),
+              (HierarchicalDeconvNet, TypeError, "HierarchicalDeconvNet"),
+              (FrozenEstimator(LinearSVC()), TypeError, "LinearSVC"),
+              (DeconvNetLayer(2, 3), NotFittedError, "DeconvNetLayer is not"),
+              (net_of(2), NotFittedError, "HierarchicalDeconvNet is not"),
+              (FrozenEstimator(net_of(2)), NotFittedError, "is not")],
+    "image_shape": [("8x8", TypeError, "8x8"), ((8, 9), ValueError, r"\(8, 9\)")],
+    "output": [(1, TypeError, "'rows', 'maps'"), ("map", ValueError, "'rows', 'maps'"),
+               (("rows", "rows"), TypeError, "'rows', 'maps'")],
+    "sparse_output": [("no", TypeError, "True or False"), (0, TypeError, "True or False")],
+    "solver": [(1, TypeError, "fista"), ("lars", ValueError, "fista"),
+               (("fista", "lars"), ValueError, "'lars'")],
+    "inference_tol": wrong_reals((-1.0, ValueError, "-1"), ((0.1, -2.0), ValueError, "-2")),
+    "inference_max_iter": wrong_counts(),
+    "beta_min": wrong_reals((0, ValueError, "0"), ((1.0, 0), ValueError, "0")),
+    "beta_factor": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (1.0, ValueError, "1"),
+                    ((6.0, 1.0), ValueError, "1"), ((6.0, "x"), TypeError, "'x'")],
+    "beta_max": [("x", TypeError, "'x'"), ((9.0, 0.5), ValueError, "beta_min"),
+                 ((9.0, INF), ValueError, "inf")],
+    "beta_repeats": wrong_counts(),
+    "cg_max_iter": wrong_counts(),
+    "max_iter": wrong_counts(),
+    "tol": wrong_reals((-1, ValueError, "-1"), ((0, -1), ValueError, "-1")),
+    "batch_size": [("all", ValueError, "'all'"), *wrong_counts()[1:], ((2, "all"), ValueError,
+                   "'all'"), ((None, NAN), TypeError, "nan")],
+    "forgetting": wrong_reals((-1, ValueError, "-1"), ((1, -1), ValueError, "-1")),
+    "init": [("noise", TypeError, "'noise'"), (TWO, ValueError, r"\(2, 3, 3, 1\)"),
+             ((ONE, ONE), ValueError, r"\(3, 3, 3, 2\)"), ((ONE, 1.0), TypeError, "1.0"),
+             ((None, TWO * NAN), ValueError, "NaN"), ((ONE, TWO * 0), ValueError, "zero")],
+    "warm_start": [("no", TypeError, "True or False"), (1, TypeError, "True or False")],
+    "n_jobs": [("2", TypeError, "'2'"), (0, ValueError, "0"), ((1, 1), TypeError, "integer")],
+    "random_state": [("x", ValueError, "'x'"), (-1, ValueError, "-1"), (1.5, ValueError, "1.5")],
+    "verbose": [("x", TypeError, "'x'"), (-1, ValueError, "-1"), ((0, 1), TypeError, "integer")],
+}  # fmt: skip
+# Parameters that transform reads as well.
+OF_INFERENCE = [
+    "inference", "low_frequency", "smoothness", "output", "sparse_output", "n_jobs",
+    *PER_LAYER[1:4], *PER_LAYER[5:13],
+]  # fmt: skip
+
+
+@pytest.fixture
+def no_learning(monkeypatch):
+    def work(self):
+        pytest.fail("learning has begun")
+
+    monkeypatch.setattr(Learner, "run_epoch", work)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return net_of(2, 3, lam=10.0).fit(NOISE)
+
+
+def table(rows):
+    return [
+        pytest.param(name, *row, id=f"{name}={str(row[0])[:20]}")
+        for name, faults in rows.items()
+        for row in faults
+    ]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "message"), table(PARAMETERS))
+def test_bad_parameters_are_told_before_the_first_layer(name, value, error, message, no_learning):
+    net = net_of(2, 3).set_params(**{name: value})
+    with pytest.raises(error, match=message) as caught:
+        net.fit(NOISE)
+    assert name in str(caught.value)
+    assert not hasattr(net, "layers_")
+    assert not hasattr(net, "n_features_in_")
+
+
+def test_every_parameter_is_in_the_table():
+    assert set(PARAMETERS) == set(HierarchicalDeconvNet().get_params())
+
+
+@pytest.mark.parametrize("n_values", [1, 3])
+@pytest.mark.parametrize("name", PER_LAYER)
+def test_tuples_have_a_value_for_each_layer(name, n_values, no_learning):
+    values = (getattr(net_of(2, 3), name),) * n_values
+    for form in (values, list(values)):
+        with pytest.raises(ValueError, match=rf"^{name} must be .* 2 layers.*got {n_values} in"):
+            net_of(2, 3, **{name: form}).fit(NOISE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    table({name: PARAMETERS[name] for name in OF_INFERENCE if name != "connectivity"}),
+)
+def test_bad_parameters_of_a_fitted_net(name, value, error, message, net):
+    net = deepcopy(net).set_params(**{name: value})
+    with pytest.raises(error, match=message) as caught:
+        net.transform(NOISE)
+    assert name in str(caught.value)
+
+
+def test_low_frequencies_need_rows(no_learning):
+    with pytest.raises(ValueError, match='low_frequency=True needs output="rows"'):
+        net_of(2, 3, low_frequency=True, output="maps").fit(NOISE)
+
+
+LOWER = {
+    "other number of filters": (DeconvNetLayer(4, 3), NOISE, (2, 3), "n_filters.*has 4 filters"),
+    "other size of filters": (DeconvNetLayer(2, 5), NOISE, (2, 3), r"\(2, 5, 5, 1\).*filter_size"),
+    "other channels": (DeconvNetLayer(2, 3), COLOUR, (2, 3), r"\(2, 3, 3, 2\).*\(2, 3, 3, 1\)"),
+    "second layer of other number": (
+        net_of(2, 4), NOISE, (2, 3, 2), "lower; its layer 2 has 4 filters"
+    ),
+    "as many layers": (net_of(2, 3), NOISE, (2, 3), "lower has 2 layers.*none to learn"),
+    "one layer for one": (DeconvNetLayer(2, 3), NOISE, (2,), "lower has 1 layers.*none to learn"),
+    "more layers": (net_of(2, 3, 2), NOISE, (2, 3), "lower has 3 layers.*none to learn"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["bare", "frozen"])
+@pytest.mark.parametrize("fault", LOWER)
+def test_lower_layers_must_fit(fault, frozen, request):
+    lower, X, n_filters, message = LOWER[fault]
+    lower.set_params(lam=10.0, max_iter=1).fit(X)
+    request.getfixturevalue("no_learning")
+    with pytest.raises(ValueError, match=message):
+        net_of(*n_filters, lower=FrozenEstimator(lower) if frozen else lower).fit(NOISE)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_filters": (2,)}, "fewer layers than the fit before"),
+        ({"n_filters": (2, 4)}, "numbers of the fit before; its layer 2 has 3 filters"),
+        ({"n_filters": (3, 3, 2)}, "numbers of the fit before; its layer 1 has 2 filters"),
+        ({"filter_size": (3, 2)}, r"Layer 2 .*\(3, 3, 3, 2\); filter_size"),
+        ({"max_iter": (1, 0)}, "max_iter"),
+    ],
+)
+def test_a_warm_start_must_fit(options, message, request):
+    net = net_of(2, 3, lam=10.0, warm_start=True).fit(NOISE)
+    before = vars(net).copy()
+    request.getfixturevalue("no_learning")
+    with pytest.raises(ValueError, match=message):
+        net.set_params(**options).fit(NOISE)
+    assert net.layers_ is before["layers_"]
+    with pytest.raises(ValueError, match=r"\(2, 3, 3, 2\)"):
+        net.set_params(n_filters=(2, 3), filter_size=3, max_iter=1).fit(COLOUR)
+    assert net.layers_ is before["layers_"]
+    assert net.n_features_in_ == 64
+
+
+CODES_1, CODES_2 = np.ones((2, 10 * 10 * 2)), np.ones((2, 12 * 12 * 3))
+IMAGE_FAULTS = {
+    "empty": (np.empty((0, 8, 8)), ValueError, "0 sample"),
+    "five dimensions": (np.ones((2, 8, 8, 1, 1)), ValueError, "5 dimensions"),
+    "one dimension": (np.ones(64), ValueError, "Reshape your data"),
+    "None": (None, ValueError, "scalar array"),
+    "complex": (NOISE * 1j, ValueError, "Complex data not supported"),
+    "text": (np.full((2, 64), "a", dtype=object), ValueError, "could not convert string"),
+    "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
+    "NaN": (NOISE * NAN, ValueError, "NaN"),
+    "infinity": (NOISE * INF, ValueError, "infinity"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+}
+SHAPE_FAULTS = {
+    "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
+    "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
+    "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
+}
+CODE_FAULTS = {
+    "codes of the first layer": (CODES_1, ValueError, "200 features.*432"),
+    "maps of the first layer": (
+        CODES_1.reshape(2, 10, 10, 2), ValueError, r"\(2, 10, 10, 2\).*12, 12, 3"
+    ),
+    "sparse maps of the first layer": (
+        SparseMaps([csr_array((100, 2))], [(10, 10)]), ValueError, r"\(10, 10, 2\).*\(12, 12, 3\)"
+    ),
+    "sparse rows of the first layer": (csr_array(CODES_1), ValueError, "200 features.*432"),
+    "NaN": (CODES_2 * NAN, ValueError, "NaN"),
+    "empty": (CODES_2[:0], ValueError, "0 sample"),
+    "one dimension": (CODES_2[0], ValueError, "Reshape your data"),
+}  # fmt: skip
+METHODS = {
+    "fit": IMAGE_FAULTS,
+    "fit_transform": IMAGE_FAULTS,
+    "transform": IMAGE_FAULTS | SHAPE_FAULTS,
+    "score": IMAGE_FAULTS | SHAPE_FAULTS,
+    "encode": IMAGE_FAULTS | SHAPE_FAULTS,
+    "top_activations": IMAGE_FAULTS | SHAPE_FAULTS,
+    "inverse_transform": CODE_FAULTS,
+    "decode": CODE_FAULTS,
+    "project_maps": CODE_FAULTS,
+    "to_maps": CODE_FAULTS,
+    "project_filters": {"no layer": (3, ValueError, "layer must be from 1")},
+    "get_feature_names_out": {"two names": (["a", "b"], ValueError, "input_features should")},
+    "to_low_frequency": {},
+}
+# Inherited from scikit-learn, and tested there.
+INHERITED = {
+    "get_params", "set_params", "get_metadata_routing", "set_output", "set_callbacks",
+    "propagate_callback_context",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "error", "message"),
+    [
+        pytest.param(method, *row, id=f"{method}-{fault}")
+        for method, faults in METHODS.items()
+        for fault, row in faults.items()
+    ],
+)
+def test_bad_input(method, value, error, message, net):
+    before = vars(net).copy()
+    with pytest.raises(error, match=message):
+        getattr(net, method)(value)
+    assert vars(net).keys() == before.keys()
+    assert all(vars(net)[name] is before[name] for name in before)
+
+
+def test_every_public_method_is_in_the_table():
+    public = {name for name, _ in inspect.getmembers(HierarchicalDeconvNet, inspect.isfunction)}
+    public |= {"to_low_frequency"}  # a descriptor of scikit-learn, no function
+    assert {name for name in public if not name.startswith("_")} - INHERITED == set(METHODS)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform"}))
+def test_methods_of_an_unfitted_net(method):
+    net = HierarchicalDeconvNet(low_frequency=method == "to_low_frequency")
+    values = [] if method in ("project_filters", "get_feature_names_out") else [NOISE]
+    with pytest.raises(NotFittedError, match="HierarchicalDeconvNet instance is not fitted yet"):
+        getattr(net, method)(*values)
+
+
+def test_smooth_maps_are_in_rows_of_nets_that_have_them(net):
+    with pytest.raises(AttributeError, match="to_low_frequency") as caught:
+        _ = net.to_low_frequency
+    assert "needs low_frequency=True" in str(caught.value.__cause__)
+    smooth = net_of(2, 3, lam=10.0, low_frequency=True).fit(NOISE)
+    with pytest.raises(ValueError, match="sparse maps alone"):
+        smooth.to_low_frequency(np.ones((1, 12, 12, 3)))
+    with pytest.raises(ValueError, match=r"432 features.*532 .* 100 of the smooth maps"):
+        smooth.to_low_frequency(CODES_2)
+
+
+LAYERS = [
+    (0, ValueError, "from 1, the lowest, to 2"), (3, ValueError, "from 1, the lowest, to 2"),
+    (-1, ValueError, "got -1"), ("top", TypeError, "'top'"), (True, TypeError, "True"),
+    (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), ((1,), TypeError, "integer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "error", "message"), LAYERS)
+@pytest.mark.parametrize(
+    ("method", "values"),
+    [
+        ("decode", [CODES_2]), ("project_filters", []), ("project_maps", [CODES_2]),
+        ("top_activations", [NOISE]),
+    ],
+)  # fmt: skip
+def test_layers_count_from_one(method, values, layer, error, message, net):
+    with pytest.raises(error, match=message) as caught:
+        getattr(net, method)(*values, layer)
+    assert "layer must be" in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["decode", "project_maps"])
+def test_codes_of_the_top_do_not_fit_the_first_layer(method, net):
+    with pytest.raises(ValueError, match=r"432 features.*200 = 10 x 10 positions x 2"):
+        getattr(net, method)(CODES_2, 1)
+    with pytest.raises(ValueError, match=r"\(2, 12, 12, 3\).*10, 10, 2"):
+        getattr(net, method)(CODES_2.reshape(2, 12, 12, 3), 1)
+    assert len(getattr(net, method)(CODES_1, 1)) == 2
+
+
+@pytest.mark.parametrize("value", [0, -1, "a", 1.5, True, None])
+def test_numbers_of_activations_are_positive_integers(value, net):
+    error = ValueError if type(value) is int else TypeError
+    with pytest.raises(error, match=f"n_activations .*{value}"):
+        net.project_maps(CODES_2, n_activations=value)
+    with pytest.raises(error, match=f"^k .*{value}"):
+        net.top_activations(NOISE, k=value)
+
+
+@pytest.mark.parametrize("n_filters", [(2,), (2, 3, 4)])
+@pytest.mark.parametrize("method", ["transform", "encode", "score", "top_activations"])
+def test_another_number_of_layers_needs_another_fit(method, n_filters):
+    net = net_of(2, 3, lam=10.0).fit(NOISE).set_params(n_filters=n_filters)
+    with pytest.raises(ValueError, match="another number of layers than the fit, 2; call fit"):
+        getattr(net, method)(NOISE)
+    assert net.set_params(n_filters=(2, 3)).transform(NOISE).any()
+
+
+@pytest.mark.parametrize("limits", [(1, 50), (50, 1)], ids=["first layer", "second layer"])
+def test_unfinished_maps_of_either_layer_are_told(limits):
+    net = net_of(2, 3, lam=10.0, inference="greedy").fit(NOISE)
+    net.transform(NOISE)
+    net.set_params(inference_max_iter=limits)
+    with pytest.warns(ConvergenceWarning, match="6 of 6 images did not reach inference_tol"):
+        net.transform(NOISE)
+
+
+@pytest.mark.filterwarnings("ignore::skdeconv.exceptions.ZeroMapsWarning")
+@pytest.mark.parametrize("solver", ["coordinate_descent", "fista", "half_quadratic"])
+@pytest.mark.parametrize("table", [[[True, False], [False, True]], [[False, True]]], ids=str)
+def test_filters_that_see_only_zeros_keep_their_norm(table, solver):
+    X = COLOUR * [1.0, 0.0]
+    net = net_of(len(table), 2, connectivity=(table, "full"), solver=solver, max_iter=3).fit(X)
+    filters = net.layers_[0].filters_
+    np.testing.assert_allclose(np.linalg.norm(filters.reshape(len(table), -1), axis=1), 1)
