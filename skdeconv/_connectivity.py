@@ -104,10 +104,11 @@ def _subsets(kind, n_channels, n_filters, rng):
     """The channels of each filter."""
     if kind.startswith("random"):
         return _random_subsets(n_channels, 2 if kind == "random-pairs" else 3, n_filters, rng)
-    singles, pairs = ([*combinations(range(n_channels), size)] for size in (1, 2))
+    subsets = [] if kind == "pairs" else [(channel,) for channel in range(n_channels)]
     if kind != "auto":
-        return {"singles": singles, "pairs": pairs, "singles+pairs": singles + pairs}[kind]
-    subsets = singles + _random_subsets(n_channels, 2, len(pairs), rng)
+        return subsets + ([] if kind == "singles" else [*combinations(range(n_channels), 2)])
+    n_pairs = min(math.comb(n_channels, 2), max(0, n_filters - n_channels))
+    subsets += _random_subsets(n_channels, 2, n_pairs, rng)
     missing = max(0, n_filters - len(subsets))
     subsets += _random_subsets(n_channels, min(3, n_channels), missing, rng)
     return subsets[:n_filters]

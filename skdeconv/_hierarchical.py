@@ -20,7 +20,7 @@ from skdeconv._parameters import check_coding
 from skdeconv._projections import Projections
 from skdeconv._stack import Stack
 from skdeconv._transformer import MapsTransformer, warn_of_zero_maps
-from skdeconv._validation import check_in, check_integer, check_seed, restored_on_failure
+from skdeconv._validation import check_in, check_seed, restored_on_failure
 
 
 class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, BaseEstimator):
@@ -238,7 +238,8 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 images = next_images(layers[index - 1], images, factors, index)
                 layout = "list" if layout == "list" else "stack"
                 shape = (*images.shape[2:], images.shape[1])
-            if any(layer is one for one in to_learn):
+            learning = index >= len(layers) - len(to_learn)
+            if learning:
                 step = context.subcontext(task_name="layer")
                 step.call_on_fit_task_begin(estimator=self, X=X, y=y)
                 if layer.verbose:
@@ -246,14 +247,20 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 with step.propagate_callback_context(layer):
                     data = (X, y) if index == 0 else (None, None)
                     layer._fit(check_coding(layer), images, layout, shape, random_state, *data)
-                step.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
             vars(layer).update(image_shape_=shape, _layout=layout)
             if layout != "list":
                 layer.n_features_in_ = math.prod(shape)
             if index == 0 and hasattr(self, "feature_names_in_"):
                 layer.feature_names_in_ = self.feature_names_in_
-        fitted |= {"layers_": layers, "factors_": np.array(factors)}
-        fitted["n_iter_"] = sum(layer.n_iter_ for layer in layers)
+            fitted = fitted | {
+                "layers_": layers[: index + 1],
+                "factors_": np.array(factors[: index + 1]),
+            }
+            fitted["n_iter_"] = sum(layer.n_iter_ for layer in fitted["layers_"])
+            if learning:
+                step.call_on_fit_task_end(
+                    estimator=self, X=X, y=y, reconstruction_attributes=fitted
+                )
         vars(self).update(fitted)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=fitted)
 
@@ -293,42 +300,6 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
             codes.append(present_codes(result.maps, *form, result.low))
         return codes
 
-    def decode(self, codes: ArrayLike, layer: int | None = None) -> np.ndarray:
-        """Draw images from the codes of any layer.
-
-        Parameters
-        ----------
-        codes : array-like, csr_array or SparseMaps
-            Codes of that layer, in any form that ``transform`` and ``encode`` give.
-        layer : int, default=None
-            Which layer, 1 for the lowest; None for the top, as in ``inverse_transform``.
-
-        Returns
-        -------
-        images : ndarray or list of ndarray
-            The reconstructions, in the layout seen in ``fit``.
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer, or the codes are not of its size.
-        """
-        check_is_fitted(self)
-        return self._draw(codes, self._drawing_filters(self._check_layer(layer)))
-
-    def _check_layer(self, layer):
-        """Number of a layer, counted from 1."""
-        depth = len(self.layers_)
-        if layer is None:
-            return depth
-        number = check_integer("layer", layer)
-        if not 1 <= number <= depth:
-            raise ValueError(
-                f"layer must be from 1, the lowest, to {depth}, the top, or None for the top; got "
-                f"{layer}."
-            )
-        return number
-
     def _check_coding(self):
         """What each layer infers with."""
         inference = check_in("inference", self.inference, ["joint", "greedy", "alternating"])
@@ -362,16 +333,27 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 for number, drawing in drawings.items():
                     coding, start = codings[number - 1], results[number]
                     results[number] = refine(number, coding, inputs, drawing, start)
-        for number, (result, images) in enumerate(zip(greedy, inputs, strict=True), 1):
-            if not result.maps.nnz:
-                filters, coding = self.layers_[number - 1].filters_, codings[number - 1]
-                limits = coding.weight, coding.penalty.positive, coding.tol
-                name = f"lam of layer {number}"
-                smooth = drawings[max(drawings)].smooth(result.low) if number == 1 else 0
-                rest = np.asarray(images) - smooth
-                warn_of_zero_maps(rest, filters, *limits, name=name, stacklevel=6)
-                break
+        self._warn_of_silence(codings, inputs, greedy, drawings, results)
         return results
+
+    def _warn_of_silence(self, codings, inputs, greedy, drawings, results):
+        """Name the layer whose ``lam`` is too small, where maps that come out are all zero."""
+        silent = [number for number, result in results.items() if not result.maps.nnz]
+        if not silent:
+            return
+        number, stack = silent[0], self._stack()
+        drawing, low = drawings[number], greedy[0].low
+        if self.inference == "joint" and number > 1:
+            gain = stack.gain(number)
+            images = (inputs[0] - drawing.smooth(results[number].low)) / gain
+            filters = drawing.operator.filters / gain
+        else:
+            number = next(i for i, one in enumerate(greedy, 1) if i == number or not one.maps.nnz)
+            images = np.asarray(inputs[number - 1]) - (drawing.smooth(low) if number == 1 else 0)
+            filters = stack.filters[number - 1]
+        coding, filters = codings[number - 1], filters.transpose(0, 2, 3, 1)
+        limits = coding.weight, coding.penalty.positive, coding.tol
+        warn_of_zero_maps(images, filters, *limits, name=f"lam of layer {number}", stacklevel=7)
 
     def _stack(self):
         return Stack([layer._drawing_filters() for layer in self.layers_], self.factors_.tolist())

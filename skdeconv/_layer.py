@@ -258,7 +258,9 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         vars(self).update(fitted)
         if learner.is_silent:
             limits = self.lam, self.positive, self.inference_tol
-            rest = learner.residuals(np.arange(len(images)))
+            rest = np.asarray(images)
+            if learner.uniform is not None:
+                rest = rest - learner.uniform.forward(learner.uniform.fit(rest)[0])
             warn_of_zero_maps(rest, fitted["filters_"], *limits)
 
     def _plan(self, images_shape, dtype) -> SimpleNamespace:

@@ -96,7 +96,8 @@ def kept_layers(net, layers) -> tuple[list[DeconvNetLayer], list[float]]:
 def _parts_of(lower):
     if isinstance(lower, FrozenEstimator):
         lower = lower.estimator
-    if not isinstance(lower, DeconvNetLayer) and not hasattr(lower, "project_filters"):
+    stacked = hasattr(lower, "project_filters") and not isinstance(lower, type)
+    if not (isinstance(lower, DeconvNetLayer) or stacked):
         raise TypeError(
             "lower must be a fitted DeconvNetLayer or HierarchicalDeconvNet, or None; got "
             f"{lower!r}."

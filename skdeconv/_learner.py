@@ -139,15 +139,6 @@ class Learner:
         """Whether all maps are zero."""
         return not any(len(indices) for indices, _ in self._maps)
 
-    def residuals(self, batch) -> np.ndarray:
-        """What the maps of some images, sparse and smooth, leave of them."""
-        operator = self._operator()
-        maps = self._join(batch).toarray().reshape(len(batch), *operator.maps_shape)
-        residuals = self.images[batch] - operator.forward(maps)
-        if self.uniform is not None:
-            residuals -= self.uniform.forward(self.uniform.fit(residuals)[0])
-        return residuals
-
     @property
     def _whole_passes(self):
         return self.batch_size >= len(self.images)
@@ -192,7 +183,7 @@ class Learner:
 
     def _recenter(self, batch):
         maps, before = self._join(batch), flattened(self.filters)
-        residuals = self.residuals(batch)
+        residuals = self._residuals(batch)
         self.filters, moves = recenter(self.filters, maps, residuals, self.connectivity)
         moved = np.flatnonzero(moves.any(axis=1))
         if not len(moved):
@@ -208,9 +199,18 @@ class Learner:
             self._maps[i] = indices, data[inside]
 
     def _redraw(self, dead, batch):
-        residuals, before = self.residuals(batch), flattened(self.filters)
+        residuals, before = self._residuals(batch), flattened(self.filters)
         self.filters = redraw(self.filters, dead, residuals, self.connectivity, self.random_state)
         self._problem.clear(dead, before)
+
+    def _residuals(self, batch):
+        """What the maps of some images, sparse and smooth, leave of them."""
+        operator = self._operator()
+        maps = self._join(batch).toarray().reshape(len(batch), *operator.maps_shape)
+        residuals = self.images[batch] - operator.forward(maps)
+        if self.uniform is not None:
+            residuals -= self.uniform.forward(self.uniform.fit(residuals)[0])
+        return residuals
 
     def _kernels(self, indices):
         n_positions = np.prod(np.add(self.images.shape[2:], self.filters.shape[2:]) - 1)

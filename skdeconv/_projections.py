@@ -1,4 +1,4 @@
-"""What filters, maps and single activations of any layer look like in pixels."""
+"""What codes, filters and single activations of any layer look like in pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,30 @@ from skdeconv._validation import check_integer
 
 
 class Projections:
-    """Pictures of single coefficients, for estimators of several layers."""
+    """Pictures of codes, filters and single coefficients, for estimators of several layers."""
+
+    def decode(self, codes: ArrayLike, layer: int | None = None) -> np.ndarray:
+        """Draw images from the codes of any layer.
+
+        Parameters
+        ----------
+        codes : array-like, csr_array or SparseMaps
+            Codes of that layer, in any form that ``transform`` and ``encode`` give.
+        layer : int, default=None
+            Which layer, 1 for the lowest; None for the top, as in ``inverse_transform``.
+
+        Returns
+        -------
+        images : ndarray or list of ndarray
+            The reconstructions, in the layout seen in ``fit``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or the codes are not of its size.
+        """
+        check_is_fitted(self)
+        return self._draw(codes, self._drawing_filters(self._check_layer(layer)))
 
     def project_filters(self, layer: int | None = None) -> np.ndarray:
         r"""Draw every filter of a layer in pixels, through the layers below.
@@ -132,6 +155,19 @@ class Projections:
             crops=np.ascontiguousarray(crops.transpose(0, 1, 3, 4, 2)),
             projections=np.ascontiguousarray(projections.transpose(0, 1, 3, 4, 2)),
         )
+
+    def _check_layer(self, layer):
+        """Number of a layer, counted from 1."""
+        depth = len(self.layers_)
+        if layer is None:
+            return depth
+        number = check_integer("layer", layer)
+        if not 1 <= number <= depth:
+            raise ValueError(
+                f"layer must be from 1, the lowest, to {depth}, the top, or None for the top; got "
+                f"{layer}."
+            )
+        return number
 
 
 def _row(maps, i):

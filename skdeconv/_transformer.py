@@ -218,9 +218,10 @@ class MapsTransformer(TransformerMixin):
         """Images to be coded, channels first."""
         images, _, shape = check_images(self, X, reset=False)
         if self.output == "rows" and full_shape(shape) != full_shape(self.image_shape_):
+            advice = "" if self.low_frequency else ' Use output="maps".'
             raise ValueError(
                 f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "
-                'width do not exist for both. Use output="maps".'
+                f"width do not exist for both.{advice}"
             )
         return images
 

@@ -319,7 +319,7 @@ def test_projected_activations_add_up(low_frequency):
 @pytest.mark.parametrize("depth", [1, 2, None])
 def test_top_activations_by_brute_force(depth, form):
     X = images_of(8, 7, 2)
-    net = net_of(2, 4, connectivity="full").fit(form(X))
+    net = net_of(2, 4, filter_size=((3, 2), 2), connectivity="full").fit(form(X))
     maps = cut(net, depth or 2).to_maps(net.encode(form(X))[(depth or 2) - 1])
     filters = net.project_filters(depth)
     n_filters, h, w, _ = filters.shape
@@ -345,10 +345,14 @@ def test_top_activations_by_brute_force(depth, form):
         np.testing.assert_allclose(found.projections[j], drawn, atol=1e-15)
 
 
-def test_fields_of_top_activations_are_attributes(net, images):
-    found = net.top_activations(images, k=2)
-    for name in found:
-        assert getattr(found, name) is found[name], name
+def test_equal_activations_come_in_the_order_of_images_and_pixels():
+    X = np.random.default_rng(0).integers(-2, 3, (3, 6, 5)).astype(float)
+    net = net_of(1, filter_size=1).fit(X)
+    maps = np.abs(net.to_maps(net.transform(X)))[..., 0]
+    first = np.argwhere(maps == maps.max())[:9]
+    assert len(set(first[:, 0])) > 1
+    found = net.top_activations(X)
+    np.testing.assert_array_equal(np.column_stack([found.samples[0], found.corners[0]]), first)
 
 
 class Explicit:

@@ -50,7 +50,11 @@ def redraw(filters, dead, residuals, connectivity, random_state) -> np.ndarray:
     worst = worst[energy[worst] > 0]
     if not len(worst):
         return filters
-    filters = filters.copy()
+    before, filters = filters, filters.copy()
     chosen = random_state.choice(worst, size=len(dead), replace=len(worst) < len(dead))
     filters[dead] = patches[np.unravel_index(chosen, patches.shape[:3])]
-    return normalized(filters, connectivity)
+    redrawn = normalized(filters, connectivity)
+    # A patch may be zero on the channels that its filter sees.
+    empty = ~redrawn.any(axis=(1, 2, 3))
+    redrawn[empty] = before[empty]
+    return redrawn
