@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted
 
@@ -246,21 +248,18 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                     print(f"[HierarchicalDeconvNet] layer {index + 1}/{len(layers)}")
                 with step.propagate_callback_context(layer):
                     data = (X, y) if index == 0 else (None, None)
-                    layer._fit(check_coding(layer), images, layout, shape, random_state, *data)
+                    known = check_coding(layer), images, layout, shape, random_state
+                    layer._fit(*known, *data, name=f"lam of layer {index + 1}")
             vars(layer).update(image_shape_=shape, _layout=layout)
             if layout != "list":
                 layer.n_features_in_ = math.prod(shape)
             if index == 0 and hasattr(self, "feature_names_in_"):
                 layer.feature_names_in_ = self.feature_names_in_
-            fitted = fitted | {
-                "layers_": layers[: index + 1],
-                "factors_": np.array(factors[: index + 1]),
-            }
-            fitted["n_iter_"] = sum(layer.n_iter_ for layer in fitted["layers_"])
             if learning:
-                step.call_on_fit_task_end(
-                    estimator=self, X=X, y=y, reconstruction_attributes=fitted
-                )
+                # Until the last layer is there, no net is fitted that a callback could be given.
+                step.call_on_fit_task_end(estimator=self, X=X, y=y)
+        fitted |= {"layers_": layers, "factors_": np.array(factors)}
+        fitted["n_iter_"] = sum(layer.n_iter_ for layer in layers)
         vars(self).update(fitted)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=fitted)
 
@@ -354,6 +353,18 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
         coding, filters = codings[number - 1], filters.transpose(0, 2, 3, 1)
         limits = coding.weight, coding.penalty.positive, coding.tol
         warn_of_zero_maps(images, filters, *limits, name=f"lam of layer {number}", stacklevel=7)
+
+    def _warn_of_unfinished(self, result, stacklevel=3):
+        if self.inference != "alternating":
+            super()._warn_of_unfinished(result, stacklevel + 1)
+        elif not result.converged.all():
+            warnings.warn(
+                f"The maps of {np.sum(~result.converged)} of {len(result.converged)} images still "
+                "changed by more than inference_tol when the alternation ended. Raise "
+                'inference_tol, or use inference="joint".',
+                ConvergenceWarning,
+                stacklevel=stacklevel,
+            )
 
     def _stack(self):
         return Stack([layer._drawing_filters() for layer in self.layers_], self.factors_.tolist())

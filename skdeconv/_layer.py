@@ -245,7 +245,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         return self
 
     @with_callbacks
-    def _fit(self, coding, images, layout, shape, random_state, X, y):
+    def _fit(self, coding, images, layout, shape, random_state, X, y, name="lam"):
         """Learn from images in the one layout that all else works on, or from lazy ones."""
         plan = self._plan(images.shape, images.dtype)
         with Parallel(n_jobs=self.n_jobs) as coding.parallel, quiet_single_thread():
@@ -261,7 +261,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
             rest = np.asarray(images)
             if learner.uniform is not None:
                 rest = rest - learner.uniform.forward(learner.uniform.fit(rest)[0])
-            warn_of_zero_maps(rest, fitted["filters_"], *limits)
+            warn_of_zero_maps(rest, fitted["filters_"], *limits, name=name)
 
     def _plan(self, images_shape, dtype) -> SimpleNamespace:
         """Check the parameters of learning for images of the given shape."""

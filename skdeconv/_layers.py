@@ -46,6 +46,7 @@ def make_layers(net) -> list[DeconvNetLayer]:
             check_integer("n_filters", net.n_filters[index], min_val=1),
             **{name: values[index] for name, values in each.items()},
             low_frequency=net.low_frequency if index == 0 else False,
+            image_shape=net.image_shape if index == 0 else None,
             **common,
         )
         for index in range(depth)

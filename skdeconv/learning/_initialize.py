@@ -44,17 +44,24 @@ def redraw(filters, dead, residuals, connectivity, random_state) -> np.ndarray:
     h, w = filters.shape[2:]
     padded = np.pad(residuals, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
     patches = sliding_window_view(padded, (h, w), axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
-    energy = np.einsum("nyxcab,nyxcab->nyx", patches, patches).ravel()
-    worst = np.argsort(-energy, kind="stable")
-    worst = worst[: max(len(dead), len(worst) // 10)]
-    worst = worst[energy[worst] > 0]
-    if not len(worst):
-        return filters
-    before, filters = filters, filters.copy()
-    chosen = random_state.choice(worst, size=len(dead), replace=len(worst) < len(dead))
-    filters[dead] = patches[np.unravel_index(chosen, patches.shape[:3])]
-    redrawn = normalized(filters, connectivity)
-    # A patch may be zero on the channels that its filter sees.
-    empty = ~redrawn.any(axis=(1, 2, 3))
-    redrawn[empty] = before[empty]
-    return redrawn
+    planes = np.einsum("nyxcab,nyxcab->cnyx", patches, patches)
+    filters = filters.copy()
+    for kernels, channels in _seeing_the_same(dead, connectivity):
+        energy = planes[channels].sum(axis=0).ravel()
+        worst = np.argsort(-energy, kind="stable")
+        worst = worst[: max(len(kernels), len(worst) // 10)]
+        worst = worst[energy[worst] > 0]
+        if len(worst):
+            few = len(worst) < len(kernels)
+            chosen = random_state.choice(worst, size=len(kernels), replace=few)
+            filters[kernels] = patches[np.unravel_index(chosen, patches.shape[:3])]
+    return normalized(filters, connectivity)
+
+
+def _seeing_the_same(kernels, connectivity):
+    """Groups of filters, with the channels that all of a group see."""
+    if connectivity is None:
+        return [(kernels, slice(None))]
+    tables, group = np.unique(connectivity[kernels], axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    return [(kernels[group == i], np.flatnonzero(table)) for i, table in enumerate(tables)]
