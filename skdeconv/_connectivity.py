@@ -9,7 +9,7 @@ import numpy as np
 
 from skdeconv._validation import check_in, check_integer, check_seed
 
-_KINDS = ("auto", "full", "singles", "pairs", "singles+pairs", "random-pairs", "random-triples")
+KINDS = ("auto", "full", "singles", "pairs", "singles+pairs", "random-pairs", "random-triples")
 # Subsets that are listed and shuffled; of more a few are drawn instead.
 _LISTED = 100_000
 
@@ -67,7 +67,7 @@ def make_connectivity(
            [1, 0, 1],
            [0, 1, 1]])
     """
-    check_in("kind", kind, _KINDS)
+    check_in("kind", kind, KINDS)
     n_channels = check_integer("n_channels", n_channels, min_val=1)
     rng = check_seed(random_state)
     fixed = {

@@ -23,6 +23,7 @@ from skdeconv._projections import Projections
 from skdeconv._stack import Stack
 from skdeconv._transformer import MapsTransformer, warn_of_zero_maps
 from skdeconv._validation import check_in, check_seed, restored_on_failure
+from skdeconv.exceptions import ZeroMapsWarning
 
 
 class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, BaseEstimator):
@@ -70,7 +71,8 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
         Weight of the squared gradient of the smooth maps, relative to the squared error.
     lower : fitted DeconvNetLayer or HierarchicalDeconvNet, default=None
         The lowest layers, ready made: ``n_filters`` begins with theirs, and only the layers above
-        are learned. Of these it gives the filters and factors; all else are this net's parameters.
+        are learned. It gives the filters with their connectivity, and the factors; all else are
+        this net's parameters. With ``warm_start`` the layers of the fit before take its place.
         ``clone`` would unfit it: inside a search, wrap it in ``sklearn.frozen.FrozenEstimator``.
     image_shape, output, sparse_output : tuple of int, str, bool
         As in :class:`skdeconv.DeconvNetLayer`.
@@ -83,7 +85,8 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
         As in :class:`skdeconv.DeconvNetLayer`.
     warm_start : bool, default=False
         Whether ``fit`` starts from the fit before. With a longer ``n_filters`` it keeps the layers
-        that are there and learns the new ones; with the same it goes on with all of them.
+        that are there and learns the new ones; with the same it goes on with all of them. Filters
+        keep their connectivity.
     n_jobs : int, default=None
         Number of joblib workers that code images. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -235,6 +238,7 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
         to_learn = layers[len(kept) :] or layers
         context = self._init_callback_context(max_subtasks=len(to_learn))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        not_zero = images.any()
         for index, layer in enumerate(layers):
             if index:
                 images = next_images(layers[index - 1], images, factors, index)
@@ -242,6 +246,13 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 shape = (*images.shape[2:], images.shape[1])
             learning = index >= len(layers) - len(to_learn)
             if learning:
+                if index and not_zero and not images.maps.nnz:
+                    warnings.warn(
+                        f"All maps of layer {index} are zero, and the layers above have nothing to "
+                        f"learn from: their filters stay random. Raise lam of layer {index}.",
+                        ZeroMapsWarning,
+                        stacklevel=4,
+                    )
                 step = context.subcontext(task_name="layer")
                 step.call_on_fit_task_begin(estimator=self, X=X, y=y)
                 if layer.verbose:
@@ -287,7 +298,7 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
             As in ``transform``.
         """
         check_is_fitted(self)
-        codings, images = self._check_coding(), self._check_images(X)
+        codings, images = self._check_coding(), self._check_images(X, as_rows=True)
         drawings = {
             number: self._drawing(self._drawing_filters(number), images.shape[2:], images.dtype)
             for number in range(1, len(self.layers_) + 1)

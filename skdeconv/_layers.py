@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._connectivity import make_connectivity
+from skdeconv._connectivity import KINDS, make_connectivity
 from skdeconv._layer import DeconvNetLayer
-from skdeconv._parameters import check_coding, check_filter_size
+from skdeconv._parameters import (
+    check_coding,
+    check_connectivity,
+    check_filter_size,
+    check_filters,
+)
 from skdeconv._stack import LayerImages, typical_value
-from skdeconv._validation import check_flag, check_integer
+from skdeconv._validation import check_flag, check_in, check_integer
 from skdeconv.operators import Convolution
 
 _PER_LAYER = (
@@ -95,7 +102,7 @@ def kept_layers(net, layers) -> tuple[list[DeconvNetLayer], list[float]]:
 
 
 def _parts_of(lower):
-    if isinstance(lower, FrozenEstimator):
+    while isinstance(lower, FrozenEstimator):
         lower = lower.estimator
     stacked = hasattr(lower, "project_filters") and not isinstance(lower, type)
     if not (isinstance(lower, DeconvNetLayer) or stacked):
@@ -125,7 +132,8 @@ def prepare_layers(layers, kept, images, random_state) -> None:
     for index, layer in enumerate(layers):
         h, w = check_filter_size(layer.filter_size, height)
         if index < len(kept):
-            _take_over(layer, kept[index], (layer.n_filters, h, w, n_channels), index)
+            shape = layer.n_filters, h, w, n_channels
+            _take_over(layer, kept[index], shape, index, images.dtype)
             layer.warm_start = len(kept) == len(layers)
         else:
             _connect(layer, n_channels, index, random_state)
@@ -133,20 +141,36 @@ def prepare_layers(layers, kept, images, random_state) -> None:
         n_channels, height, width = layer.n_filters, height + h - 1, width + w - 1
 
 
-def _take_over(layer, old, shape, index):
+def _take_over(layer, old, shape, index, dtype):
+    """Give a layer the filters of a fitted one, and with them their connectivity."""
     if old.filters_.shape != shape:
         raise ValueError(
             f"Layer {index + 1} was fitted with filters of shape {old.filters_.shape}; filter_size "
             f"and the images now ask for {shape}."
         )
-    layer.connectivity, layer.init = old.connectivity, None
-    vars(layer).update(filters_=old.filters_, cost_=old.cost_, n_iter_=old.n_iter_)
+    if layer.init is not None:
+        check_filters("init", layer.init, shape, dtype)
+    kept = np.ones((shape[0], shape[3]), bool) if old.connectivity is None else old.connectivity
+    if isinstance(layer.connectivity, str):
+        check_in("connectivity", layer.connectivity, KINDS)
+    else:
+        table = check_connectivity(layer.connectivity, shape[0], shape[3])
+        if not np.array_equal(np.ones_like(kept) if table is None else table, kept):
+            raise ValueError(
+                f"connectivity of layer {index + 1} must be that of the layer that is kept, or a "
+                "kind, which is not used then."
+            )
+    layer.connectivity = None if old.connectivity is None else np.array(kept)
+    # Copies: two estimators must not share what one of them may change.
+    layer.init, filters = None, np.array(old.filters_, dtype=dtype)
+    vars(layer).update(filters_=filters, cost_=old.cost_.copy(), n_iter_=old.n_iter_)
 
 
 def _connect(layer, n_channels, index, random_state):
     """Turn a kind of connectivity into its table; None where all is connected."""
     kind = layer.connectivity
     if not isinstance(kind, str):
+        layer.connectivity = deepcopy(kind)
         return
     if kind == "auto" and index == 0:
         kind = "full"

@@ -36,6 +36,10 @@ class LayerImages:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def select(self, samples) -> LayerImages:
+        """Some of the images, still sparse."""
+        return LayerImages(self.maps[samples], self.shape[1:], 1.0)
+
     def __getitem__(self, key) -> np.ndarray:
         """Dense images (n_chosen, n_maps, height, width) of a slice or an array of indices."""
         return self.maps[key].toarray().reshape(-1, *self.shape[1:])
@@ -118,9 +122,8 @@ class Stack:
         going, before = np.arange(len(images)), start.maps
         for turn in range(1, _ALTERNATIONS + 1):
             down = pixels(drawing.operator, images[going], init=before, uniform=drawing.uniform)
-            result = coding(operator, maps_below[going], init=down.maps)
-            if low is not None:
-                low[going] = down.low
+            result = coding(operator, maps_below.select(going), init=down.maps)
+            solved = down.converged & result.converged
             moved = _squared_norms(result.maps - before)
             settled = moved <= coding.tol**2 * _squared_norms(before)
             done = np.flatnonzero(settled | (turn == _ALTERNATIONS))
@@ -131,8 +134,12 @@ class Stack:
                     result.cost[done],
                     result.optimality[done],
                     turn,
-                    settled[done],
+                    solved[done] & settled[done] & start.converged[going[done]],
                 )
+                for i in done if low is not None else ():
+                    # What fits these maps best, as in the other ways of inference.
+                    drawn = drawing(result.maps[[i]], None)
+                    low[going[i]] = drawing.uniform.fit(images[[going[i]]] - drawn)[0][0]
             left = np.setdiff1d(np.arange(len(going)), done)
             if not len(left):
                 break

@@ -66,7 +66,7 @@ class MapsTransformer(TransformerMixin):
         ZeroMapsWarning
             If ``lam`` is so small that all maps of images that are not zero are zero.
         """
-        _, result, drawing = self._code(X)
+        _, result, drawing = self._code(X, as_rows=True)
         return present_codes(
             result.maps, drawing.operator.maps_shape, self.output, self.sparse_output, result.low
         )
@@ -205,19 +205,20 @@ class MapsTransformer(TransformerMixin):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _code(self, X):
+    def _code(self, X, as_rows=False):
         """Images, their codes and the drawing that turns these into images again."""
         check_is_fitted(self)
-        coding, images = self._check_coding(), self._check_images(X)
+        coding, images = self._check_coding(), self._check_images(X, as_rows)
         drawing = self._drawing(self._drawing_filters(), images.shape[2:], images.dtype)
         result = self._infer(coding, images, drawing)
         self._warn_of_unfinished(result, stacklevel=4)
         return images, result, drawing
 
-    def _check_images(self, X):
-        """Images to be coded, channels first."""
+    def _check_images(self, X, as_rows=False):
+        """Images to be coded, channels first; of the size seen in fit if they become rows."""
         images, _, shape = check_images(self, X, reset=False)
-        if self.output == "rows" and full_shape(shape) != full_shape(self.image_shape_):
+        as_rows &= self.output == "rows"
+        if as_rows and full_shape(shape) != full_shape(self.image_shape_):
             advice = "" if self.low_frequency else ' Use output="maps".'
             raise ValueError(
                 f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+# Numbers in the patches that are summed at once.
+_PATCHES = 2**22
+
 
 class Spikes:
     """Non-zero coefficients of a stack of maps, sorted by image, row and column.
@@ -82,11 +85,16 @@ class Spikes:
 
         With a margin the patches are those of filters that are larger by it on every side.
         """
-        patches = self._padded(images, margin)[self._under(margin)]
-        patches = patches.reshape(len(self.values), patches.shape[1] * self.n_channels)
-        chosen = (self.values, (self.kernel, np.arange(len(self.values))))
-        select = csr_array(chosen, shape=(self.n_filters, len(self.values)))
-        return (select @ patches).reshape(-1, self.n_channels)
+        padded, under = self._padded(images, margin), self._under(margin)
+        size = under.shape[1] * self.n_channels
+        sums = np.zeros((self.n_filters, size))
+        step = max(1, _PATCHES // size)
+        for first in range(0, len(under), step):
+            block = slice(first, first + step)
+            patches = padded[under[block]].reshape(-1, size)
+            chosen = (self.values[block], (self.kernel[block], np.arange(len(patches))))
+            sums += csr_array(chosen, shape=(self.n_filters, len(patches))) @ patches
+        return sums.reshape(-1, self.n_channels)
 
     def draw(self, flat, n_samples):
         """P f: the images that filters of shape (K * h * w, C) draw; channels first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import rfft2
+from scipy.fft import fft, rfft, rfft2
 from scipy.sparse import csc_array
 
 # Numbers in the columns of the images that are correlated at once.
@@ -182,12 +182,20 @@ class Convolution:
         bound : float
             At least the largest singular value; the true one is approached as images grow.
         """
-        spectrum = rfft2(self.filters.astype(np.float64), s=self.maps_shape[1:])
+        rows, columns = self.maps_shape[1:]
+        filters = self.filters.astype(np.float64)
         if self.images_shape[0] == 1:
+            spectrum = rfft2(filters, s=(rows, columns))
             return float(np.sqrt((np.abs(spectrum) ** 2).sum(axis=0).max()))
-        spectrum = spectrum.reshape(*spectrum.shape[:2], -1).transpose(2, 0, 1)
-        gram = spectrum.conj().transpose(0, 2, 1) @ spectrum
-        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[:, -1].max(), 0.0)))
+        largest = 0.0
+        # One column of frequencies at a time: of many channels all would not fit into memory.
+        for column in np.moveaxis(rfft(filters, n=columns, axis=3), 3, 0):
+            matrices = fft(column, n=rows, axis=2).transpose(2, 0, 1)
+            if matrices.shape[1] < matrices.shape[2]:
+                matrices = matrices.transpose(0, 2, 1)
+            gram = matrices.conj().transpose(0, 2, 1) @ matrices
+            largest = max(largest, float(np.linalg.eigvalsh(gram)[:, -1].max()))
+        return largest**0.5
 
 
 def _groups(filters, full):

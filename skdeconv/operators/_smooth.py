@@ -105,7 +105,11 @@ class UniformConvolution:
             before, energy = energy, np.sum(residual * solved)
             direction = solved + energy / before * direction
             image_of = self._system(direction)
-            step = energy / np.sum(direction * image_of)
+            curvature = np.sum(direction * image_of)
+            # Extreme smoothness leaves the range of floats; what is found so far stays.
+            if not (0 < energy < np.inf and 0 < curvature < np.inf):
+                break
+            step = energy / curvature
             maps += step * direction
             residual -= step * image_of
         return maps
