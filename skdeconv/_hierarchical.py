@@ -370,9 +370,9 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
             super()._warn_of_unfinished(result, stacklevel + 1)
         elif not result.converged.all():
             warnings.warn(
-                f"The maps of {np.sum(~result.converged)} of {len(result.converged)} images still "
-                "changed by more than inference_tol when the alternation ended. Raise "
-                'inference_tol, or use inference="joint".',
+                f"The alternation of {np.sum(~result.converged)} of {len(result.converged)} images "
+                "did not settle to inference_tol, or inference_max_iter cut its solver off. Raise "
+                'either of the two, or use inference="joint".',
                 ConvergenceWarning,
                 stacklevel=stacklevel,
             )

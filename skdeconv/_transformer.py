@@ -34,7 +34,7 @@ class MapsTransformer(TransformerMixin):
       h, w);
     - ``_low_size()``: height and width of the filter that draws the low frequencies;
     - ``_check_coding()``: its parameters of inference, checked;
-    - ``_infer(coding, images, operator, uniform)``: the codes, as an ``InferenceResult``.
+    - ``_infer(coding, images, drawing)``: the codes, as an ``InferenceResult``.
     """
 
     def transform(self, X: ArrayLike) -> np.ndarray:
