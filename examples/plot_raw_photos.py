@@ -57,5 +57,7 @@ for ax, (name, image) in zip(axes, parts.items(), strict=True):
     ax.set_axis_off()
 
 # %%
+# The reconstruction of that photo by both layers: without the smooth map, and with it.
 
-ReconstructionDisplay.from_estimator(layer, kept_back, index=0)
+for layer in layers.values():
+    ReconstructionDisplay.from_estimator(layer, kept_back, index=0)
