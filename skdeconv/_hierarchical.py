@@ -223,9 +223,6 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
             self._check_coding()
             image_shape = check_image_shape(self.image_shape)
             images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
-            if layout == "list":
-                vars(self).pop("n_features_in_", None)
-                vars(self).pop("feature_names_in_", None)
             self._fit(images, layout, shape, X, y)
         return self
 
@@ -235,8 +232,8 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
         random_state, layers = check_seed(self.random_state), make_layers(self)
         kept, factors = kept_layers(self, layers)
         prepare_layers(layers, kept, images, random_state)
-        to_learn = layers[len(kept) :] or layers
-        context = self._init_callback_context(max_subtasks=len(to_learn))
+        first = len(kept) if len(kept) < len(layers) else 0
+        context = self._init_callback_context(max_subtasks=len(layers) - first)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         not_zero = images.any()
         for index, layer in enumerate(layers):
@@ -244,8 +241,7 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 images = next_images(layers[index - 1], images, factors, index)
                 layout = "list" if layout == "list" else "stack"
                 shape = (*images.shape[2:], images.shape[1])
-            learning = index >= len(layers) - len(to_learn)
-            if learning:
+            if index >= first:
                 if index and not_zero and not images.maps.nnz:
                     warnings.warn(
                         f"All maps of layer {index} are zero, and the layers above have nothing to "
@@ -266,7 +262,7 @@ class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, 
                 layer.n_features_in_ = math.prod(shape)
             if index == 0 and hasattr(self, "feature_names_in_"):
                 layer.feature_names_in_ = self.feature_names_in_
-            if learning:
+            if index >= first:
                 # Until the last layer is there, no net is fitted that a callback could be given.
                 step.call_on_fit_task_end(estimator=self, X=X, y=y)
         fitted |= {"layers_": layers, "factors_": np.array(factors)}

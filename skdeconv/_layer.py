@@ -252,9 +252,6 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
             learner = self._start(coding, images, plan, random_state)
             fitted = {"image_shape_": shape, "_layout": layout}
             fitted |= self._learn(learner, plan, fitted, X, y)
-        if layout == "list":
-            vars(self).pop("n_features_in_", None)
-            vars(self).pop("feature_names_in_", None)
         vars(self).update(fitted)
         if learner.is_silent:
             limits = self.lam, self.positive, self.inference_tol

@@ -17,9 +17,8 @@ from skdeconv._parameters import (
     check_filter_size,
     check_filters,
 )
-from skdeconv._stack import LayerImages, typical_value
+from skdeconv._stack import LayerImages, layer_operator, typical_value
 from skdeconv._validation import check_flag, check_in, check_integer
-from skdeconv.operators import Convolution
 
 _PER_LAYER = (
     "filter_size", "lam", "p", "positive", "connectivity", "solver", "inference_tol",
@@ -196,7 +195,7 @@ def next_images(layer, images, factors, index):
         The next layer, counted from 0.
     """
     coding = check_coding(layer)
-    operator = Convolution(layer._drawing_filters().astype(images.dtype), images.shape[2:])
+    operator = layer_operator(layer._drawing_filters(), images)
     uniform = coding.uniform(layer._low_size(), operator.images_shape, images.dtype)
     with Parallel(n_jobs=layer.n_jobs) as coding.parallel:
         maps = coding(operator, images, uniform=uniform).maps

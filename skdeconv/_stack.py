@@ -48,6 +48,11 @@ class LayerImages:
         return self[:].astype(dtype or self.dtype, copy=False)
 
 
+def layer_operator(filters, images) -> Convolution:
+    """The convolution with a layer's filters, for its images and in their type."""
+    return Convolution(filters.astype(images.dtype), images.shape[2:])
+
+
 def typical_value(maps) -> float:
     """Root mean square of the coefficients that are not zero; 1 where there is none."""
     if not maps.nnz:
@@ -88,7 +93,7 @@ class Stack:
         """
         results, inputs = [], [images]
         for layer, coding in enumerate(codings):
-            operator = self._operator(layer, inputs[-1])
+            operator = layer_operator(self.filters[layer], inputs[-1])
             smooth = uniform if layer == 0 else None
             result = coding(operator, inputs[-1], uniform=smooth)
             if layer:
@@ -116,7 +121,7 @@ class Stack:
         if depth == 1:
             return start
         images, maps_below = inputs[0], inputs[depth - 1]
-        operator = self._operator(depth - 1, maps_below)
+        operator = layer_operator(self.filters[depth - 1], maps_below)
         pixels = replace(coding, weight=coding.weight / self.gain(depth) ** 2)
         finished, low = Finished(len(images)), None if start.low is None else start.low.copy()
         going, before = np.arange(len(images)), start.maps
@@ -145,9 +150,6 @@ class Stack:
                 break
             going, before = going[left], result.maps[left]
         return replace(finished.result(), low=low)
-
-    def _operator(self, layer, images):
-        return Convolution(self.filters[layer].astype(images.dtype), images.shape[2:])
 
 
 def _squared_norms(maps):

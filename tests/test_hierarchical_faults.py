@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from reference.faults import table
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -129,14 +130,6 @@ def no_learning(monkeypatch):
 @pytest.fixture(scope="module")
 def net():
     return net_of(2, 3, lam=10.0).fit(NOISE)
-
-
-def table(rows):
-    return [
-        pytest.param(name, *row, id=f"{name}={str(row[0])[:20]}")
-        for name, faults in rows.items()
-        for row in faults
-    ]
 
 
 @pytest.mark.parametrize(("name", "value", "error", "message"), table(PARAMETERS))

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
+from reference.faults import table
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 
@@ -196,14 +197,6 @@ def images():
 @pytest.fixture
 def layer(images):
     return DeconvNetLayer(2, 3, lam=10.0, max_iter=1, random_state=0).fit(images)
-
-
-def table(rows):
-    return [
-        pytest.param(name, *row, id=f"{name}={str(row[0])[:12]}")
-        for name, faults in rows.items()
-        for row in faults
-    ]
 
 
 @pytest.mark.parametrize(("name", "value", "error", "message"), table(PARAMETERS))

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator
 from skdeconv.display._drawing import draw_curves, draw_mosaic
+from skdeconv.learning import normalized
 
 FILTERS_SHAPE = "n_filters, h, w, n_channels"
 
@@ -76,7 +77,7 @@ class FiltersDisplay(Display):
         """
         if hasattr(estimator, "project_filters"):
             check_estimator(estimator, "project_filters")
-            filters = unit_filters(np.asarray(estimator.project_filters(layer), dtype=float))
+            filters = normalized(np.asarray(estimator.project_filters(layer), dtype=float))
             layer = len(estimator.layers_) if layer is None else layer
             return cls(filters, layer).plot(ax=ax, **kwargs)
         check_estimator(estimator)
@@ -127,9 +128,3 @@ def draw_filters(ax, filters, n_columns=None, **kwargs):
         filters = filters.transpose(0, 3, 1, 2).reshape(-1, h, w)
         n_columns = n_columns if n_channels == 1 else n_channels
     return draw_mosaic(ax, filters, n_columns, (-limit, limit), **kwargs)
-
-
-def unit_filters(filters):
-    """Every filter divided by its norm; those of zeros stay."""
-    norms = np.sqrt(np.sum(filters**2, axis=(1, 2, 3), keepdims=True))
-    return filters / np.where(norms > 0, norms, 1)

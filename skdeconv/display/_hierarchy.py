@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator
 from skdeconv.display._drawing import curves_height, subplots
-from skdeconv.display._filters import FILTERS_SHAPE, draw_filters, unit_filters
+from skdeconv.display._filters import FILTERS_SHAPE, draw_filters
+from skdeconv.learning import normalized
 
 
 class HierarchyDisplay(Display):
@@ -100,7 +101,7 @@ class HierarchyDisplay(Display):
             of axes is not that of the layers.
         """
         layers = [
-            unit_filters(check_array(f"filters[{i}]", layer, FILTERS_SHAPE))
+            normalized(check_array(f"filters[{i}]", layer, FILTERS_SHAPE))
             for i, layer in enumerate(self.filters)
         ]
         if not layers:

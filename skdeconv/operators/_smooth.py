@@ -119,9 +119,7 @@ class UniformConvolution:
         result = self._rows.T @ drawn @ self._columns
         for axis in (1, 2):
             slope = self.smoothness * np.diff(maps, axis=axis)
-            before = [(1, 0) if i == axis else (0, 0) for i in range(3)]
-            after = [(0, 1) if i == axis else (0, 0) for i in range(3)]
-            result += np.pad(slope, before) - np.pad(slope, after)
+            result -= np.diff(slope, axis=axis, prepend=0, append=0)
         return result
 
 
