@@ -1,5 +1,6 @@
 """Deconvolutional networks: unsupervised convolutional feature learning for scikit-learn."""
 
+from skdeconv._adaptive import AdaptiveCode, AdaptiveDeconvNet
 from skdeconv._connectivity import make_connectivity
 from skdeconv._hierarchical import HierarchicalDeconvNet
 from skdeconv._lam_min import lam_min
@@ -8,4 +9,12 @@ from skdeconv._maps import SparseMaps
 
 __version__ = "0.1.0"
 
-__all__ = ["DeconvNetLayer", "HierarchicalDeconvNet", "SparseMaps", "lam_min", "make_connectivity"]
+__all__ = [
+    "AdaptiveCode",
+    "AdaptiveDeconvNet",
+    "DeconvNetLayer",
+    "HierarchicalDeconvNet",
+    "SparseMaps",
+    "lam_min",
+    "make_connectivity",
+]

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
 from skdeconv._images import check_image_shape, check_images
 from skdeconv._layers import kept_layers, make_layers, next_images, prepare_layers
+from skdeconv._low_frequency import LowFrequency
 from skdeconv._maps import present_codes
 from skdeconv._parameters import check_coding
 from skdeconv._projections import Projections
@@ -26,7 +27,9 @@ from skdeconv._validation import check_in, check_seed, restored_on_failure
 from skdeconv.exceptions import ZeroMapsWarning
 
 
-class HierarchicalDeconvNet(CallbackSupportMixin, Projections, MapsTransformer, BaseEstimator):
+class HierarchicalDeconvNet(
+    CallbackSupportMixin, LowFrequency, Projections, MapsTransformer, BaseEstimator
+):
     r"""Layers of convolutional sparse coding, each learned from the maps of the one below.
 
     The first layer is a :class:`skdeconv.DeconvNetLayer` for the images. The images of layer l

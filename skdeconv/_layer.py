@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel
 from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
 from skdeconv._images import check_image_shape, check_images
 from skdeconv._learner import Learner, check_batch_size
+from skdeconv._low_frequency import LowFrequency
 from skdeconv._parameters import (
     check_coding,
     check_connectivity,
@@ -28,13 +29,13 @@ from skdeconv._validation import (
     restored_on_failure,
 )
 from skdeconv.inference import quiet_single_thread
-from skdeconv.learning import normalized, random_filters
+from skdeconv.learning import normalized, random_filters, with_canonical_signs
 
 # Online costs are noisy: one pass without progress says little.
 _PATIENCE = 3
 
 
-class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
+class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEstimator):
     r"""Convolutional sparse coding: filters learned from images, sparse maps inferred for them.
 
     An image y is drawn by sparse maps z and filters f of unit norm,
@@ -349,9 +350,7 @@ class DeconvNetLayer(CallbackSupportMixin, MapsTransformer, BaseEstimator):
         """Filters with channels last; of canonical sign where both signs draw the same."""
         filters = learner.filters.transpose(0, 2, 3, 1).copy(order="C")
         if not (self.positive or self.warm_start or self.init is not None):
-            flat = filters.reshape(len(filters), -1)
-            largest = flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]
-            filters *= np.where(largest < 0, -1, 1).astype(filters.dtype)[:, None, None, None]
+            filters = with_canonical_signs(filters)
         return filters
 
 

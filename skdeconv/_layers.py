@@ -14,8 +14,10 @@ from skdeconv._layer import DeconvNetLayer
 from skdeconv._parameters import (
     check_coding,
     check_connectivity,
+    check_depth,
     check_filter_size,
     check_filters,
+    of_each_layer,
 )
 from skdeconv._stack import LayerImages, layer_operator, typical_value
 from skdeconv._validation import check_flag, check_in, check_integer
@@ -38,15 +40,9 @@ def make_layers(net) -> list[DeconvNetLayer]:
     ValueError
         If it is empty, or another tuple is not of its length.
     """
-    if not isinstance(net.n_filters, tuple | list):
-        raise TypeError(
-            "n_filters must be a tuple of integers, one for each layer, such as (9, 45); got "
-            f"{net.n_filters!r}."
-        )
-    if not len(net.n_filters):
-        raise ValueError("n_filters must have an entry for each layer, got none.")
+    check_depth(net.n_filters)
     depth, common = len(net.n_filters), {name: getattr(net, name) for name in _COMMON}
-    each = {name: _of_each_layer(name, getattr(net, name), depth) for name in _PER_LAYER}
+    each = {name: of_each_layer(name, getattr(net, name), depth) for name in _PER_LAYER}
     return [
         DeconvNetLayer(
             check_integer("n_filters", net.n_filters[index], min_val=1),
@@ -57,17 +53,6 @@ def make_layers(net) -> list[DeconvNetLayer]:
         )
         for index in range(depth)
     ]
-
-
-def _of_each_layer(name, value, depth):
-    if not isinstance(value, tuple | list):
-        return [value] * depth
-    if len(value) != depth:
-        raise ValueError(
-            f"{name} must be one value, or a tuple of one for each of the {depth} layers of "
-            f"n_filters; got {len(value)} in {value!r}."
-        )
-    return list(value)
 
 
 def kept_layers(net, layers) -> tuple[list[DeconvNetLayer], list[float]]:

@@ -236,12 +236,15 @@ class Learner:
         )
 
 
-def check_batch_size(batch_size, n_samples, pixels) -> int:
-    """Number of images of an update, from the constructor parameter."""
+def check_batch_size(batch_size, n_samples, pixels, of_auto=_BATCH_PIXELS) -> int:
+    """Number of images of an update, from the constructor parameter.
+
+    "auto" takes ``of_auto`` pixels.
+    """
     if isinstance(batch_size, str) and batch_size != "auto":
         raise ValueError(f'batch_size must be an integer, "auto" or None, got {batch_size!r}.')
     if batch_size is not None and not isinstance(batch_size, str):
         return check_integer("batch_size", batch_size, min_val=1)
     if batch_size is None:
         return n_samples
-    return min(max(1, _BATCH_PIXELS // pixels), max(1, n_samples // _LEAST_UPDATES))
+    return min(max(1, of_auto // pixels), max(1, n_samples // _LEAST_UPDATES))

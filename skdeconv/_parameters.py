@@ -119,3 +119,27 @@ def check_filters(name, filters, shape, dtype) -> np.ndarray:
     if array.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2)).astype(dtype)
+
+
+def check_depth(n_filters) -> int:
+    """Number of layers of a net, from its tuple of numbers of filters."""
+    if not isinstance(n_filters, tuple | list):
+        raise TypeError(
+            "n_filters must be a tuple of integers, one for each layer, such as (9, 45); got "
+            f"{n_filters!r}."
+        )
+    if not len(n_filters):
+        raise ValueError("n_filters must have an entry for each layer, got none.")
+    return len(n_filters)
+
+
+def of_each_layer(name, value, depth) -> list:
+    """One value for every layer: that of a tuple, or the same for all."""
+    if not isinstance(value, tuple | list):
+        return [value] * depth
+    if len(value) != depth:
+        raise ValueError(
+            f"{name} must be one value, or a tuple of one for each of the {depth} layers of "
+            f"n_filters; got {len(value)} in {value!r}."
+        )
+    return list(value)

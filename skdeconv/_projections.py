@@ -35,7 +35,7 @@ class Projections:
             If there is no such layer, or the codes are not of its size.
         """
         check_is_fitted(self)
-        return self._draw(codes, self._drawing_filters(self._check_layer(layer)))
+        return self._draw(codes, self._drawing_filters(check_layer(layer, len(self.layers_))))
 
     def project_filters(self, layer: int | None = None) -> np.ndarray:
         r"""Draw every filter of a layer in pixels, through the layers below.
@@ -57,7 +57,7 @@ class Projections:
             If there is no such layer.
         """
         check_is_fitted(self)
-        filters = self._drawing_filters(self._check_layer(layer))
+        filters = self._drawing_filters(check_layer(layer, len(self.layers_)))
         return np.ascontiguousarray(filters.transpose(0, 2, 3, 1))
 
     def project_maps(
@@ -87,7 +87,7 @@ class Projections:
         """
         check_is_fitted(self)
         n_activations = check_integer("n_activations", n_activations, min_val=1)
-        filters = self._drawing_filters(self._check_layer(layer))
+        filters = self._drawing_filters(check_layer(layer, len(self.layers_)))
         maps_shape = self._maps_shape(codes, filters)
         maps, _ = check_codes(self, codes, maps_shape, self._low_shape())
         image_shape = tuple(int(n) for n in np.subtract(maps_shape[1:], filters.shape[2:]) + 1)
@@ -134,13 +134,13 @@ class Projections:
         """
         k = check_integer("k", k, min_val=1)
         check_is_fitted(self)
-        number = self._check_layer(layer)
+        number = check_layer(layer, len(self.layers_))
         codings, images = self._check_coding(), self._check_images(X)
         filters = self._drawing_filters(number)
         n_filters, n_channels, h, w = filters.shape
         drawing = self._drawing(filters, images.shape[2:], images.dtype)
         maps = self._results(codings, images, {number: drawing})[number].maps
-        sample, corner, value = _strongest(maps, drawing.operator.maps_shape, k)
+        sample, corner, value = strongest(maps, drawing.operator.maps_shape, k)
         corner -= np.array([h - 1, w - 1])
         padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
         crops = np.zeros((n_filters, k, n_channels, h, w), dtype=images.dtype)
@@ -156,18 +156,18 @@ class Projections:
             projections=np.ascontiguousarray(projections.transpose(0, 1, 3, 4, 2)),
         )
 
-    def _check_layer(self, layer):
-        """Number of a layer, counted from 1."""
-        depth = len(self.layers_)
-        if layer is None:
-            return depth
-        number = check_integer("layer", layer)
-        if not 1 <= number <= depth:
-            raise ValueError(
-                f"layer must be from 1, the lowest, to {depth}, the top, or None for the top; got "
-                f"{layer}."
-            )
-        return number
+
+def check_layer(layer, depth) -> int:
+    """Number of a layer, counted from 1; that of the top for None."""
+    if layer is None:
+        return depth
+    number = check_integer("layer", layer)
+    if not 1 <= number <= depth:
+        raise ValueError(
+            f"layer must be from 1, the lowest, to {depth}, the top, or None for the top; got "
+            f"{layer}."
+        )
+    return number
 
 
 def _row(maps, i):
@@ -175,10 +175,28 @@ def _row(maps, i):
     return maps.indices[span], maps.data[span]
 
 
-def _strongest(maps, maps_shape, k):
+def strongest(maps, maps_shape, k):
     """Image, position and value of the k largest moduli of every filter; -1 where there are fewer.
 
     Equal ones come in the order of the images and their pixels.
+
+    Parameters
+    ----------
+    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        Codes of a layer.
+    maps_shape : tuple of int
+        (n_filters, map_height, map_width).
+    k : int
+        How many.
+
+    Returns
+    -------
+    samples : ndarray of int of shape (n_filters, k)
+        The image.
+    positions : ndarray of int of shape (n_filters, k, 2)
+        Row and column in the map.
+    values : ndarray of shape (n_filters, k)
+        The coefficient.
     """
     n_filters, height, width = maps_shape
     sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._images import check_images, full_shape, images_in_layout
@@ -19,12 +18,6 @@ from skdeconv.exceptions import ZeroMapsWarning
 from skdeconv.operators import Convolution, UniformConvolution
 
 
-def _has_low_frequency(estimator):
-    if bool(estimator.low_frequency):
-        return True
-    raise AttributeError("to_low_frequency needs low_frequency=True.")
-
-
 class MapsTransformer(TransformerMixin):
     """``transform``, ``inverse_transform`` and their kin, for filters that draw images.
 
@@ -32,10 +25,12 @@ class MapsTransformer(TransformerMixin):
 
     - ``_drawing_filters()``: the filters that draw images from its codes, (n_filters, n_channels,
       h, w);
-    - ``_low_size()``: height and width of the filter that draws the low frequencies;
     - ``_check_coding()``: its parameters of inference, checked;
     - ``_infer(coding, images, drawing)``: the codes, as an ``InferenceResult``.
     """
+
+    # The parameter that says whether codes are rows or maps.
+    _form = "output"
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Infer the sparse maps of images.
@@ -115,31 +110,6 @@ class MapsTransformer(TransformerMixin):
         maps, _ = check_codes(self, codes, maps_shape, self._low_shape())
         return present_codes(maps, maps_shape, "maps", False)
 
-    @available_if(_has_low_frequency)
-    def to_low_frequency(self, codes: ArrayLike) -> np.ndarray:
-        """The smooth maps that ``low_frequency`` appends to rows of codes.
-
-        Parameters
-        ----------
-        codes : array-like or csr_array
-            Rows that ``transform`` gives.
-
-        Returns
-        -------
-        maps : ndarray of shape (n_samples, height + h - 1, width + w - 1, n_channels)
-            One smooth map per channel; h and w are the size of the filters of the first layer.
-
-        Raises
-        ------
-        ValueError
-            If the width of the rows does not fit, or maps are given, which hold no smooth ones.
-        """
-        check_is_fitted(self)
-        _, low = check_codes(self, codes, self._maps_shape(codes), self._low_shape())
-        if low is None:
-            raise ValueError("X holds sparse maps alone; pass rows, as transform gives them.")
-        return np.ascontiguousarray(low.transpose(0, 2, 3, 1))
-
     def score(self, X: ArrayLike, y=None) -> float:
         r"""Share of the images' variance that the maps explain.
 
@@ -159,8 +129,7 @@ class MapsTransformer(TransformerMixin):
         score : float
             At most 1. For constant images 1 if they are drawn exactly, otherwise 0.
         """
-        images, result, drawing = self._code(X)
-        drawn = drawing(result.maps, result.low)
+        images, drawn = self._redrawn(X)
         error = float(np.sum(np.subtract(images, drawn, dtype=np.float64) ** 2))
         centred = images - images.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
         # The mean of equal numbers may differ from them by rounding.
@@ -173,7 +142,7 @@ class MapsTransformer(TransformerMixin):
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of ``transform``: ``f2_y3_x7`` is filter 2 at row 3, column 7.
 
-        With ``low_frequency``, ``low0_y3_x7`` is the smooth map of channel 0.
+        Where there are smooth maps, ``low0_y3_x7`` is that of channel 0.
 
         Parameters
         ----------
@@ -188,8 +157,8 @@ class MapsTransformer(TransformerMixin):
         check_is_fitted(self)
         check_input_features(self, input_features)
         blocks = [("f", self._maps_shape())]
-        if self.low_frequency:
-            blocks.append(("low", self._low_shape()))
+        if (low_shape := self._low_shape()) is not None:
+            blocks.append(("low", low_shape))
         names = [
             f"{letter}{k}_y{y}_x{x}"
             for letter, (n, height, width) in blocks
@@ -214,12 +183,17 @@ class MapsTransformer(TransformerMixin):
         self._warn_of_unfinished(result, stacklevel=4)
         return images, result, drawing
 
+    def _redrawn(self, X):
+        """Images, and what their codes draw of them."""
+        images, result, drawing = self._code(X)
+        return images, drawing(result.maps, result.low)
+
     def _check_images(self, X, as_rows=False):
         """Images to be coded, channels first; of the size seen in fit if they become rows."""
         images, _, shape = check_images(self, X, reset=False)
-        as_rows &= self.output == "rows"
+        as_rows &= getattr(self, self._form) == "rows"
         if as_rows and full_shape(shape) != full_shape(self.image_shape_):
-            advice = "" if self.low_frequency else ' Use output="maps".'
+            advice = f' Use {self._form}="maps".' if self._low_shape() is None else ""
             raise ValueError(
                 f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "
                 f"width do not exist for both.{advice}"
@@ -239,11 +213,8 @@ class MapsTransformer(TransformerMixin):
         )
 
     def _drawing(self, filters, image_shape, dtype):
-        operator, uniform = Convolution(filters.astype(dtype), image_shape), None
-        if self.low_frequency:
-            images_shape, smoothness = operator.images_shape, float(self.smoothness)
-            uniform = UniformConvolution(self._low_size(), images_shape, smoothness, dtype)
-        return Drawing(operator, uniform)
+        operator = Convolution(filters.astype(dtype), image_shape)
+        return Drawing(operator, self._uniform(operator.images_shape, dtype))
 
     def _draw(self, codes, filters):
         """Images that codes draw by the given filters, in the layout of ``fit``."""
@@ -267,11 +238,12 @@ class MapsTransformer(TransformerMixin):
         return n_filters, height + h - 1, width + w - 1
 
     def _low_shape(self):
-        """(n_channels, height, width) of the smooth maps; None without ``low_frequency``."""
-        if not self.low_frequency:
-            return None
-        (h, w), (height, width, n_channels) = self._low_size(), full_shape(self.image_shape_)
-        return n_channels, height + h - 1, width + w - 1
+        """(n_channels, height, width) of smooth maps; None where there are none."""
+        return None
+
+    def _uniform(self, images_shape, dtype):
+        """What draws smooth maps; None where there are none."""
+        return None
 
 
 class Drawing:

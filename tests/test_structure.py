@@ -21,7 +21,7 @@ LAYERS = (
     {"_learner"},
     {"_parameters", "_stack"},
     {"_lam_min"},
-    {"_transformer"},
+    {"_low_frequency", "_transformer"},
     {"_layer", "_projections", "datasets", "display", "features", "preprocessing"},
     {"_layers"},
     {"_adaptive", "_hierarchical"},

@@ -12,16 +12,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from skdeconv.inference import _coordinate_descent, _fista, _half_quadratic
+from skdeconv.inference._adaptive import AdaptedMaps, adapt, adapt_by_descent
 from skdeconv.inference._low_frequency import solve_with_low
-from skdeconv.inference._pass import infer, quiet_single_thread
+from skdeconv.inference._pass import infer, map_tasks, quiet_single_thread
 from skdeconv.inference._result import Finished, InferenceResult
 
 __all__ = [
     "SOLVERS",
+    "AdaptedMaps",
     "Finished",
     "InferenceResult",
     "Solver",
+    "adapt",
+    "adapt_by_descent",
     "infer",
+    "map_tasks",
     "quiet_single_thread",
     "solve_with_low",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from scipy.sparse import vstack
@@ -56,22 +56,14 @@ def infer(solve, operator, images, penalty, weight, *, init=None, parallel=None,
         Of all images, in order.
     """
     size = max(1, _CHUNK // int(np.prod(operator.maps_shape)))
-    here = os.getpid()
-    tasks = (
-        delayed(_infer_chunk)(
-            here,
-            solve,
-            operator,
-            images[chunk],
-            penalty,
-            weight,
-            init=None if init is None else init[chunk],
-            **options,
-        )
-        for chunk in gen_batches(len(images), size)
+    results = map_tasks(
+        partial(_solve_chunk, solve, options),
+        (
+            (operator, images[chunk], penalty, weight, None if init is None else init[chunk])
+            for chunk in gen_batches(len(images), size)
+        ),
+        parallel,
     )
-    with quiet_single_thread():
-        results = (parallel or Parallel(n_jobs=1))(tasks)
     if len(results) == 1:
         return results[0]
     names = ["cost", "n_iter", "optimality", "converged"]
@@ -83,8 +75,30 @@ def infer(solve, operator, images, penalty, weight, *, init=None, parallel=None,
     )
 
 
-def _infer_chunk(caller, solve, *args, **options):
+def _solve_chunk(solve, options, operator, images, penalty, weight, init):
+    return solve(operator, images, penalty, weight, init=init, **options)
+
+
+def map_tasks(function, arguments, parallel=None) -> list:
+    """``function(*one)`` for each of the arguments, in order, each on one BLAS thread.
+
+    Parameters
+    ----------
+    function : callable
+        What to run.
+    arguments : iterable of tuple
+        What to run it with.
+    parallel : joblib.Parallel, default=None
+        Where to run it; None runs it here.
+    """
+    here = os.getpid()
+    tasks = (delayed(_run)(here, function, *one) for one in arguments)
+    with quiet_single_thread():
+        return (parallel or Parallel(n_jobs=1))(tasks)
+
+
+def _run(caller, function, *args):
     # Filters and limits of the calling process reach its threads, but not its workers.
     elsewhere = os.getpid() != caller
     with quiet_single_thread() if elsewhere else nullcontext():
-        return solve(*args, **options)
+        return function(*args)

@@ -20,6 +20,14 @@ def normalized(filters, connectivity=None) -> np.ndarray:
     return (filters / np.where(norms > 0, norms, 1)[:, None, None, None]).astype(filters.dtype)
 
 
+def with_canonical_signs(filters) -> np.ndarray:
+    """Filters turned so that the entry of largest modulus is positive."""
+    flat = filters.reshape(len(filters), -1)
+    largest = flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]
+    signs = np.where(largest < 0, -1, 1).astype(filters.dtype)
+    return filters * signs[:, None, None, None]
+
+
 def redraw(filters, dead, residuals, connectivity, random_state) -> np.ndarray:
     """Replace filters by the patches of the residual images that are reconstructed worst.
 

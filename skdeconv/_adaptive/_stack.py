@@ -1,0 +1,202 @@
+"""Filters of all layers with the pooling between them, and the maps of images in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from skdeconv.inference import AdaptedMaps, adapt, adapt_by_descent, map_tasks
+from skdeconv.operators import Composition, Convolution, Unpooling, flat_switches, pooled_shape
+
+# Images of one task, and power iterations for the first layer's step and that of others.
+_CHUNK, _N_NORM = 4, (3, 1)
+# From this layer on atoms are so large that building them takes longer than FISTA.
+_FIRST_WITHOUT_ATOMS = 3
+
+
+@dataclass(frozen=True)
+class LayerCoding:
+    """How the maps of one layer are inferred.
+
+    Parameters
+    ----------
+    weight : float
+        lambda.
+    inference : {"fista", "ista", "coordinate_descent"}
+        The algorithm.
+    n_steps : int
+        Its number of steps.
+    beta : float or None
+        Length of a step; None for the one that the operator allows.
+    """
+
+    weight: float
+    inference: str
+    n_steps: int
+    beta: float | None
+
+    def __call__(self, number, operator, image, shape, init=None) -> AdaptedMaps:
+        """Maps of one image in layer ``number``, counted from 1."""
+        if self.inference == "coordinate_descent" and number < _FIRST_WITHOUT_ATOMS:
+            return adapt_by_descent(operator, image, self.weight, shape, n_rounds=self.n_steps)
+        return adapt(
+            operator,
+            image,
+            self.weight,
+            shape,
+            n_steps=self.n_steps,
+            accelerated=self.inference != "ista",
+            beta=self.beta,
+            n_norm=_N_NORM[number > 1],
+            init=init,
+        )
+
+
+class AdaptiveStack:
+    """Layers of convolution and pooling, for images of one size.
+
+    Parameters
+    ----------
+    filters : list of ndarray of shape (n_filters, n_channels, h, w)
+        Filters of each layer, the lowest first; they see the pooled maps of the one below.
+    blocks : list of tuple of three ints
+        Rows, columns and neighbouring maps that each layer pools.
+    image_shape : tuple of two ints
+        Height and width of the images.
+
+    Attributes
+    ----------
+    convolutions : list of Convolution
+        That of each layer.
+    top_shape : tuple of two ints
+        Height and width of the pooled maps of the highest layer.
+    """
+
+    def __init__(self, filters: Sequence, blocks: Sequence, image_shape: tuple[int, int]):
+        self.blocks, self.convolutions, self.top_shape = [], [], image_shape
+        for one, block in zip(filters, blocks, strict=True):
+            self._append(one, block)
+
+    def _append(self, filters, block):
+        convolution = Convolution(filters, self.top_shape)
+        self.convolutions.append(convolution)
+        self.blocks.append(block)
+        self.top_shape = pooled_shape(convolution.maps_shape, block)[1:]
+
+    def topped(self, filters, block) -> AdaptiveStack:
+        """A stack with one more layer on top."""
+        higher = AdaptiveStack([], [], self.top_shape)
+        higher.convolutions, higher.blocks = self.convolutions.copy(), self.blocks.copy()
+        higher._append(filters, block)
+        return higher
+
+    def maps_shape(self, number: int) -> tuple[int, int, int]:
+        """(n_filters, height, width) of the maps of a layer, counted from 1."""
+        return self.convolutions[number - 1].maps_shape
+
+    def lower(self, switches: Sequence, first: int = 1) -> Composition | None:
+        r"""What draws the pixels from the pooled maps of as many layers as there are switches.
+
+        :math:`F_1 U_{s_1} \cdots F_l U_{s_l}` for one image; None for no layer. With ``first`` it
+        begins with that layer's convolution instead, and draws the pooled maps below it.
+        """
+        operators = []
+        for number in range(first, len(switches) + 1):
+            shape = self.blocks[number - 1], self.maps_shape(number)
+            operators += [
+                self.convolutions[number - 1],
+                Unpooling(switches[number - 1], *shape),
+            ]
+        return Composition(*operators) if operators else None
+
+    def operator(self, switches: Sequence, first: int = 1):
+        r""":math:`R_l` of one image, for the layer above as many as there are switches."""
+        convolution, lower = self.convolutions[len(switches)], self.lower(switches, first)
+        return convolution if lower is None else Composition(*lower.operators, convolution)
+
+    def infer(self, coding: LayerCoding, image, switches, init=None) -> AdaptedMaps:
+        """Maps of one image (1, n_channels, height, width) in the layer above its switches."""
+        operator, number = self.operator(switches), len(switches) + 1
+        return coding(number, operator, image, self.blocks[number - 1], init)
+
+    def encode(self, codings: Sequence[LayerCoding], image) -> list[AdaptedMaps]:
+        """Maps of one image in as many layers as there are codings, without the residuals."""
+        switches, layers = [], []
+        for coding in codings:
+            maps = self.infer(coding, image, switches)
+            switches.append(maps.switches)
+            layers.append(replace(maps, residual=None))
+        return layers
+
+    def drawn(self, layers: Sequence[AdaptedMaps]) -> np.ndarray:
+        """Image (1, n_channels, height, width) that the highest of an image's layers draws."""
+        operator = self.operator([one.switches for one in layers[:-1]])
+        return operator.forward(layers[-1].dense(operator.maps_shape))
+
+    def drawn_in_first(self, layers: Sequence[AdaptedMaps]) -> AdaptedMaps:
+        r"""Maps of the first layer that the highest of one image's layers draws.
+
+        :math:`U_{s_1} F_2 U_{s_2} \cdots F_l z_l`, with the switches of the first.
+        """
+        if len(layers) == 1:
+            return layers[0]
+        switches = [one.switches for one in layers]
+        drawn = layers[-1].dense(self.maps_shape(len(layers)))
+        values = self.operator(switches[:-1], first=2).forward(drawn).ravel()
+        used = np.flatnonzero(values)
+        index = flat_switches(switches[0], self.blocks[0], self.maps_shape(1)).ravel()[used]
+        return replace(layers[0], index=index, values=values[used])
+
+
+def encode_images(stack, codings, images, parallel=None) -> list[list[AdaptedMaps]]:
+    """Maps of many images: for each, those of its layers. No image depends on its neighbours."""
+    return _over_images(partial(_encode, stack, codings), parallel, images)
+
+
+def explained_by_top(stack, codings, images, parallel=None) -> list[AdaptedMaps]:
+    """The maps that the top layer draws in the first one, for each of many images."""
+    return _over_images(partial(_encode_and_draw, stack, codings), parallel, images)
+
+
+def next_switches(stack, coding, images, switches, parallel=None) -> list[np.ndarray]:
+    """Switches of many images in the top layer, from those of the layers below."""
+    return _over_images(partial(_choose, stack, coding), parallel, images, switches)
+
+
+def switches_of(encoded, number) -> list[list[np.ndarray]]:
+    """For each image the switches of its lowest layers."""
+    return [[one.switches for one in layers[:number]] for layers in encoded]
+
+
+def codes_of(maps: Sequence[AdaptedMaps], maps_shape) -> csr_array:
+    """One row for each image, in C order of (n_filters, map_height, map_width)."""
+    indptr = np.zeros(len(maps) + 1, dtype=np.int32)
+    np.cumsum([len(one.index) for one in maps], out=indptr[1:])
+    values, index = (np.concatenate([getattr(m, x) for m in maps]) for x in ("values", "index"))
+    return csr_array((values, index, indptr), shape=(len(maps), math.prod(maps_shape)))
+
+
+def _over_images(function, parallel, *of_images):
+    size = len(of_images[0])
+    tasks = (tuple(one[i : i + _CHUNK] for one in of_images) for i in range(0, size, _CHUNK))
+    return [one for part in map_tasks(function, tasks, parallel) for one in part]
+
+
+def _choose(stack, coding, images, switches):
+    return [
+        stack.infer(coding, image[None], below).switches
+        for image, below in zip(images, switches, strict=True)
+    ]
+
+
+def _encode(stack, codings, images):
+    return [stack.encode(codings, image[None]) for image in images]
+
+
+def _encode_and_draw(stack, codings, images):
+    return [stack.drawn_in_first(layers) for layers in _encode(stack, codings, images)]

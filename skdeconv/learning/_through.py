@@ -1,0 +1,106 @@
+"""Filters of a layer that draws through others, from maps of a few images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.sparse import csr_array
+
+from skdeconv.operators import Convolution
+
+
+def descend_through(filters, lowers, maps, n_steps):
+    r"""Lower the squared error in pixels over the filters, by conjugate gradients.
+
+    With the maps :math:`z^i` held, :math:`A^i f = R^i_{l-1} U_{s^i} (z^i * f)` is linear in the
+    filters, and the steps are those for
+
+    .. math:: \sum_i A^{iT} A^i f = \sum_i A^{iT} y^i.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, n_channels, h, w)
+        Filters that the maps were inferred with.
+    lowers : list of operator or None
+        What draws the pixels of each image from its pooled maps of the layer below; None where
+        the filters draw the pixels themselves.
+    maps : list of AdaptedMaps
+        Maps of each image, with their residuals.
+    n_steps : int
+        Steps of conjugate gradients.
+
+    Returns
+    -------
+    filters : ndarray of shape (n_filters, n_channels, h, w)
+        The filters, not normalised.
+
+    References
+    ----------
+    M. Zeiler, G. Taylor, R. Fergus, "Adaptive Deconvolutional Networks for Mid and High Level
+    Feature Learning", ICCV 2011, equation 11.
+    """
+    dtype, residuals = filters.dtype, [one.residual for one in maps]
+    descent = direction = _pulled(lowers, maps, residuals, filters.shape)
+    energy = _energy([descent])
+    for _ in range(n_steps):
+        images = _drawn(direction, lowers, maps)
+        curvature = _energy(images)
+        if curvature == 0:
+            break
+        length = dtype.type(energy / curvature)
+        filters = filters + length * direction
+        residuals = [old - length * new for old, new in zip(residuals, images, strict=True)]
+        descent = _pulled(lowers, maps, residuals, filters.shape)
+        before, energy = energy, _energy([descent])
+        direction = descent + dtype.type(energy / before) * direction
+    return filters
+
+
+def _drawn(filters, lowers, maps):
+    """A f: what filters draw of the pixels of each image."""
+    images = []
+    for lower, one in zip(lowers, maps, strict=True):
+        height, width = (one.residual.shape if lower is None else lower.maps_shape)[-2:]
+        convolution = Convolution(filters, (height, width))
+        image = convolution.forward(one.dense(convolution.maps_shape))
+        images.append(image if lower is None else lower.forward(image))
+    return images
+
+
+def _pulled(lowers, maps, images, filters_shape):
+    """Sum of A^T over the images."""
+    pulled = np.zeros(filters_shape, dtype=images[0].dtype)
+    for lower, one, image in zip(lowers, maps, images, strict=True):
+        pulled += patch_sums(one, image if lower is None else lower.adjoint(image), filters_shape)
+    return pulled
+
+
+def patch_sums(maps, image, filters_shape) -> np.ndarray:
+    """Sum of the coefficients times the image's patches under them, for each filter.
+
+    Parameters
+    ----------
+    maps : AdaptedMaps
+        Maps of one image.
+    image : ndarray of shape (1, n_channels, height, width)
+        What the filters draw, mostly a residual.
+    filters_shape : tuple of int
+        (n_filters, n_channels, h, w).
+
+    Returns
+    -------
+    sums : ndarray of shape (n_filters, n_channels, h, w)
+        The adjoint, in the filters, of the convolution with the maps.
+    """
+    n_filters, _, h, w = filters_shape
+    padded = np.pad(image[0], ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
+    windows = sliding_window_view(padded, (h, w), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
+    kernel, position = np.divmod(maps.index, windows.shape[0] * windows.shape[1])
+    patches = windows[np.divmod(position, windows.shape[1])].reshape(len(position), -1)
+    chosen = (maps.values, (kernel, np.arange(len(kernel))))
+    sums = csr_array(chosen, shape=(n_filters, len(kernel))) @ patches
+    return np.asarray(sums).reshape(filters_shape)
+
+
+def _energy(arrays):
+    return sum(float(np.multiply(one, one, dtype=np.float64).sum()) for one in arrays)

@@ -1,0 +1,221 @@
+"""Max pooling over rows, columns and neighbouring maps, and its way back by switches."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csc_array
+
+
+def pooled_shape(maps_shape, shape) -> tuple[int, int, int]:
+    """(n_maps, height, width) after pooling: the sizes divided by those of a block, rounded up."""
+    (rows, columns, maps), (n_maps, height, width) = shape, maps_shape
+    return -(-n_maps // maps), -(-height // rows), -(-width // columns)
+
+
+def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The value of largest modulus in every block of maps, and where it stands.
+
+    Blocks do not overlap; at the far ends they may be cut off. Of a positive and a negative value
+    of one modulus the positive wins, and of equal ones that in the first column, then row, then
+    map.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_samples, n_maps, height, width), float32 or float64
+        Maps, finite.
+    shape : tuple of three ints
+        Rows, columns and neighbouring maps of a block.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, n_pooled, pooled_height, pooled_width)
+        The values, with their signs.
+    switches : ndarray of the same shape, of the smallest unsigned type that holds them
+        Position in the block, in C order of (maps, rows, columns).
+
+    References
+    ----------
+    M. Zeiler, G. Taylor, R. Fergus, "Adaptive Deconvolutional Networks for Mid and High Level
+    Feature Learning", ICCV 2011, section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.operators import pool
+    >>> values, switches = pool(np.array([[[[0.1, -0.9], [0.5, 0.0]]]]), (2, 2, 1))
+    >>> values.item(), switches.item()
+    (-0.9, 1)
+    """
+    rows, columns, neighbours = shape
+    best, kind = _keys(maps), np.min_scalar_type(rows * columns * neighbours - 1)
+    place = None
+    # Whole planes and lines first: their maxima are the fast ones.
+    for axis, size, stride in (
+        (1, neighbours, rows * columns),
+        (2, rows, columns),
+        (3, columns, 1),
+    ):
+        best, place = _reduced(best, place, axis, size, kind.type(stride))
+    sign = (best & 1) ^ 1
+    bits = (best >> 1) | (sign << (8 * best.itemsize - 1))
+    return bits.view(maps.dtype), place
+
+
+def _keys(maps):
+    """Integers in the order of the moduli, at a tie in that of the values."""
+    unsigned = np.uint32 if maps.dtype == np.float32 else np.uint64
+    bits = np.ascontiguousarray(maps).view(unsigned)
+    keys = bits << 1
+    keys |= (bits >> (8 * bits.itemsize - 1)) ^ 1
+    return keys
+
+
+def _reduced(best, place, axis, size, stride):
+    """Largest keys of ``size`` neighbours along an axis, and their places in the block."""
+    ahead = (slice(None),) * axis
+    count = -(-best.shape[axis] // size)
+    if count * size != best.shape[axis]:
+        margin = [(0, 0)] * best.ndim
+        margin[axis] = 0, count * size - best.shape[axis]
+        # Zero is the key of -0.0: it wins against nothing that stands before it.
+        best = np.pad(best, margin)
+        place = None if place is None else np.pad(place, margin)
+    strided = [(*ahead, slice(i, None, size)) for i in range(size)]
+    winner = best[strided[0]]
+    where = np.zeros(winner.shape, stride.dtype) if place is None else place[strided[0]]
+    for i in range(1, size):
+        rival = best[strided[i]]
+        wins = rival > winner
+        winner = np.maximum(winner, rival)
+        there = stride * stride.dtype.type(i)
+        if place is not None:
+            there = place[strided[i]] + there
+        where = np.where(wins, there, where)
+    return winner, where
+
+
+class Unpooling:
+    r"""Linear map from pooled maps to maps that are zero but where the switches point.
+
+    .. math:: \hat z = U_s p
+
+    Its adjoint :math:`P_s = U_s^T` takes the values at the switches, so that
+    :math:`P_s U_s p = p`. The switches are those of one image.
+
+    Parameters
+    ----------
+    switches : ndarray of int of shape (n_pooled, pooled_height, pooled_width)
+        Position in the block, as ``pool`` gives it for one image.
+    shape : tuple of three ints
+        Rows, columns and neighbouring maps of a block.
+    maps_shape : tuple of int
+        (n_maps, height, width) of the maps.
+
+    Attributes
+    ----------
+    index : ndarray of int of the shape of ``switches``
+        Flat positions in the maps.
+    images_shape : tuple of int
+        That of the maps, which this operator draws.
+    maps_shape : tuple of int
+        That of the pooled maps.
+
+    References
+    ----------
+    M. Zeiler, G. Taylor, R. Fergus, "Adaptive Deconvolutional Networks for Mid and High Level
+    Feature Learning", ICCV 2011, section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.operators import Unpooling
+    >>> Unpooling(np.array([[[1]]]), (2, 2, 1), (1, 2, 2)).forward(np.array([[[[-0.9]]]]))
+    array([[[[ 0. , -0.9],
+             [ 0. ,  0. ]]]])
+    """
+
+    def __init__(self, switches: np.ndarray, shape, maps_shape):
+        self.images_shape, self.maps_shape = tuple(maps_shape), switches.shape
+        self.index = flat_switches(switches, shape, maps_shape)
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Maps (n_samples, n_maps, height, width) of pooled values of every sample."""
+        maps = np.zeros((len(values), int(np.prod(self.images_shape))), dtype=values.dtype)
+        maps[:, self.index.ravel()] = values.reshape(len(values), -1)
+        return maps.reshape(-1, *self.images_shape)
+
+    def adjoint(self, maps: np.ndarray) -> np.ndarray:
+        """Values (n_samples, n_pooled, pooled_height, pooled_width) at the switches."""
+        return maps.reshape(len(maps), -1)[:, self.index]
+
+    def atoms(self, index: np.ndarray) -> csc_array:
+        """Columns of the operator's matrix: one entry of 1 in each."""
+        rows = self.index.ravel()[index].astype(np.int32)
+        indptr = np.arange(len(index) + 1, dtype=np.int32)
+        shape = int(np.prod(self.images_shape)), len(index)
+        return csc_array((np.ones(len(index), dtype=np.float32), rows, indptr), shape=shape)
+
+    def norm(self) -> float:
+        """Spectral norm."""
+        return 1.0
+
+
+def flat_switches(switches, shape, maps_shape) -> np.ndarray:
+    """Flat positions in maps of (n_maps, height, width) that switches of one image point at.
+
+    Raises
+    ------
+    ValueError
+        If switches are not of the shape that pooling gives, or point out of their block or of the
+        maps.
+    """
+    (rows, columns, _), (n_maps, height, width) = shape, maps_shape
+    if switches.shape != pooled_shape(maps_shape, shape):
+        raise ValueError(
+            f"switches must be of shape {pooled_shape(maps_shape, shape)} for maps of shape "
+            f"{tuple(maps_shape)}, got {switches.shape}."
+        )
+    corner = [
+        (size * np.arange(n)).reshape([-1 if i == axis else 1 for i in range(3)])
+        for axis, (n, size) in enumerate(zip(switches.shape, np.roll(shape, 1), strict=True))
+    ]
+    one, within = np.divmod(switches.astype(np.int32), rows * columns)
+    y, x = np.divmod(within, columns)
+    one, y, x = one + corner[0], y + corner[1], x + corner[2]
+    if (one >= n_maps).any() or (y >= height).any() or (x >= width).any():
+        raise ValueError(f"switches point out of maps of shape {tuple(maps_shape)}.")
+    return (one * height + y) * width + x
+
+
+def unpool(values, switches, shape, maps_shape) -> np.ndarray:
+    """Maps that are zero but where switches put the values, of every sample.
+
+    Parameters
+    ----------
+    values, switches : ndarray of shape (n_samples, n_pooled, pooled_height, pooled_width)
+        As ``pool`` gives them.
+    shape : tuple of three ints
+        Rows, columns and neighbouring maps of a block.
+    maps_shape : tuple of int
+        (n_maps, height, width).
+
+    Returns
+    -------
+    maps : ndarray of shape (n_samples, n_maps, height, width)
+        The maps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeconv.operators import pool, unpool
+    >>> maps = np.random.default_rng(0).standard_normal((1, 4, 7, 7))
+    >>> values, switches = pool(maps, (3, 3, 2))
+    >>> bool((pool(unpool(values, switches, (3, 3, 2), (4, 7, 7)), (3, 3, 2))[0] == values).all())
+    True
+    """
+    return np.concatenate(
+        [
+            Unpooling(switch, shape, maps_shape).forward(value[None])
+            for value, switch in zip(values, switches, strict=True)
+        ]
+    )
