@@ -12,14 +12,15 @@ from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._adaptive._code import AdaptiveCode, code_of
-from skdeconv._adaptive._local import draw_separately, index_in_maps
 from skdeconv._adaptive._plan import check_codings
+from skdeconv._adaptive._separate import draw_separately, index_in_maps
 from skdeconv._adaptive._stack import AdaptiveStack, codes_of, encode_images, switches_of
 from skdeconv._images import images_in_layout
-from skdeconv._maps import SparseMaps, present_codes
+from skdeconv._maps import SparseMaps
 from skdeconv._projections import check_layer, strongest
 from skdeconv._validation import check_in, check_integer
 from skdeconv.exceptions import ZeroMapsWarning
+from skdeconv.operators import check_switches
 
 
 class SwitchedCodes:
@@ -80,9 +81,9 @@ class SwitchedCodes:
         """
         check_is_fitted(self)
         number = self._check_code(code, layer)
-        images = []
+        images, stacks = [], {}
         for i in range(len(code)):
-            stack, switches, maps = self._parts(code, i, number)
+            stack, switches, maps = self._parts(code, i, number, stacks)
             dense = maps.toarray().T.reshape(1, *stack.maps_shape(number))
             images.append(stack.operator(switches).forward(dense))
         images, shape = np.concatenate(images), self.image_shape_
@@ -128,22 +129,20 @@ class SwitchedCodes:
         number = self._check_code(code, layer)
         k = check_integer("k", k, min_val=1)
         check_in("to", to, ["pixels", "layer1"])
-        projections = []
+        projections, map_shapes, stacks = [], [], {}
         for i in range(len(code)):
-            stack, switches, maps = self._parts(code, i, number)
+            stack, switches, maps = self._parts(code, i, number, stacks)
             index, values = _largest(maps, k)
             if to == "layer1":
-                projections.append(_in_first_layer(stack, switches, number, index, values, k))
+                projections += _in_first_layer(stack, switches, number, index, values, k)
+                map_shapes += [stack.maps_shape(1)[1:]] * k
                 continue
             patches = draw_separately(stack, switches, number, index, values)
             pictures = patches.pictures(*code.image_shapes[i])
             projections.append(np.pad(pictures, [(0, k - len(index))] + [(0, 0)] * 3))
         if to == "pixels":
             return np.stack(projections)
-        return SparseMaps(
-            [one for maps in projections for one in maps.maps],
-            [shape for maps in projections for shape in maps.map_shapes],
-        )
+        return SparseMaps(projections, map_shapes)
 
     def top_activations(self, X: ArrayLike, layer: int | None = None, k: int = 9) -> Bunch:
         """The strongest activations of every filter of a layer over a set of images.
@@ -191,13 +190,12 @@ class SwitchedCodes:
             switches = [one.switches for one in encoded[i][:-1]]
             patches = draw_separately(stack, switches, number, index, value[chosen])
             if crops is None:
-                n_channels, _, *size = patches.values.shape
-                crops = np.zeros((*sample.shape, *size, n_channels), dtype=images.dtype)
+                _, *size = patches.values.shape
+                crops = np.zeros((*sample.shape, *size), dtype=images.dtype)
                 projections = np.zeros_like(crops)
             corners[chosen] = patches.corners
-            projections[chosen] = np.moveaxis(patches.values, 0, -1)
-            rows, columns = (one[0] for one in patches.places())
-            crops[chosen] = np.moveaxis(images[i][:, rows, columns], 0, -1)
+            projections[chosen] = patches.values
+            crops[chosen] = images[i].transpose(1, 2, 0)[patches.places()]
         return Bunch(
             samples=sample,
             corners=corners,
@@ -215,7 +213,7 @@ class SwitchedCodes:
                 f"{len(self.filters_)}; call fit again."
             )
         images = self._check_images(X)
-        stack = self._stack(images.shape[2:], images.dtype)
+        stack = self._stack(images.shape[2:], images.dtype, number)
         with Parallel(n_jobs=self.n_jobs) as parallel:
             return stack, images, task(stack, codings[:number], images, parallel)
 
@@ -223,9 +221,10 @@ class SwitchedCodes:
         stack, images, encoded = self._encode(X)
         return images, np.concatenate([stack.drawn(layers) for layers in encoded])
 
-    def _stack(self, image_shape, dtype):
-        filters = [one.transpose(0, 3, 1, 2).astype(dtype) for one in self.filters_]
-        return AdaptiveStack(filters, self.pooling_, image_shape)
+    def _stack(self, image_shape, dtype, number=None):
+        """The lowest layers, or all, for images of one size."""
+        filters = [one.transpose(0, 3, 1, 2).astype(dtype) for one in self.filters_[:number]]
+        return AdaptiveStack(filters, self.pooling_[:number], image_shape)
 
     def _check_code(self, code, layer):
         """Number of a layer that the code has, counted from 1."""
@@ -235,18 +234,26 @@ class SwitchedCodes:
             raise ValueError(f"code has {code.n_layers} layers, the net {len(self.filters_)}.")
         return check_layer(layer, code.n_layers)
 
-    def _parts(self, code, i, number):
-        """A stack for one image of a code, its switches below a layer, and its maps there."""
-        maps = code.maps[number - 1][i]
-        dtype = maps.dtype if maps.dtype == np.float32 else np.float64
-        stack = self._stack(code.image_shapes[i], dtype)
+    def _parts(self, code, i, number, stacks):
+        """A stack for one image of a code, its switches below a layer, and its maps there.
+
+        ``stacks`` holds those that are there already.
+        """
+        maps, image_shape = code.maps[number - 1][i], code.image_shapes[i]
+        key = image_shape, np.dtype(np.float32 if maps.dtype == np.float32 else np.float64)
+        stack = stacks[key] = stacks.get(key) or self._stack(*key, number)
         n_filters, *size = stack.maps_shape(number)
         got = (*code.maps[number - 1].map_shapes[i], maps.shape[1])
         if got != (*size, n_filters):
             raise ValueError(
                 f"code holds maps of shape {got} in layer {number}; expected {(*size, n_filters)}."
             )
-        switches = [np.moveaxis(layer[i], 2, 0) for layer in code.switches[: number - 1]]
+        switches = [
+            check_switches(np.moveaxis(layer[i], 2, 0), block, stack.maps_shape(below))
+            for below, (layer, block) in enumerate(
+                zip(code.switches[: number - 1], stack.blocks, strict=False), 1
+            )
+        ]
         return stack, switches, maps
 
     def _warn_of_silence(self, number, stack, images, switches, stacklevel=3):
@@ -274,18 +281,18 @@ def _largest(maps, k):
     return kernel * maps.shape[0] + position, maps.data[order]
 
 
-def _in_first_layer(stack, switches, number, index, values, k) -> SparseMaps:
+def _in_first_layer(stack, switches, number, index, values, k) -> list[csr_array]:
     """What coefficients of a layer draw in the first one, each alone; empty maps up to ``k``."""
     n_maps, height, width = maps_shape = stack.maps_shape(1)
-    size = n_maps * height * width
     if number > 1:
         patches = draw_separately(stack, switches, number, index, values, last=1)
-        within = index_in_maps(patches, switches[0], stack.blocks[0], maps_shape)
-        sample = np.broadcast_to(np.arange(len(index))[None, :, None, None], within.shape)
-        used = np.flatnonzero(patches.values)
-        one, within = sample.ravel()[used], within.ravel()[used]
-        drawn = csr_array((patches.values.ravel()[used], (one, within)), shape=(k, size))
-    else:
-        indptr = np.minimum(np.arange(k + 1), len(index))
-        drawn = csr_array((values, index, indptr), shape=(k, size))
-    return present_codes(drawn, maps_shape, "maps", True)
+        index = index_in_maps(patches, switches[0], stack.blocks[0], maps_shape)
+        values = patches.values
+    # In C order of the patches the maps of one position are in order.
+    kernel, position = np.divmod(index.reshape(len(index), -1), height * width)
+    shape, values = (height * width, n_maps), values.reshape(len(index), -1)
+    maps = [
+        csr_array((one, (at.astype(np.int32), of.astype(np.int32))), shape=shape)
+        for one, at, of in zip(values, position, kernel, strict=True)
+    ]
+    return maps + [csr_array(shape, dtype=values.dtype)] * (k - len(maps))

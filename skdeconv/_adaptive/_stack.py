@@ -11,10 +11,19 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skdeconv.inference import AdaptedMaps, adapt, adapt_by_descent, map_tasks
-from skdeconv.operators import Composition, Convolution, Unpooling, flat_switches, pooled_shape
+from skdeconv.operators import (
+    Composition,
+    Convolution,
+    SparseOperator,
+    Unpooling,
+    flat_switches,
+    pooled_shape,
+)
 
-# Images of one task, and power iterations for the first layer's step and that of others.
-_CHUNK, _N_NORM = 4, (3, 1)
+# Entries of a filter up to which the columns that switches choose are cheaper than the convolution.
+_LARGEST_ATOM = 150
+# Images of one task.
+_CHUNK = 4
 # From this layer on atoms are so large that building them takes longer than FISTA.
 _FIRST_WITHOUT_ATOMS = 3
 
@@ -52,7 +61,6 @@ class LayerCoding:
             n_steps=self.n_steps,
             accelerated=self.inference != "ista",
             beta=self.beta,
-            n_norm=_N_NORM[number > 1],
             init=init,
         )
 
@@ -107,11 +115,14 @@ class AdaptiveStack:
         """
         operators = []
         for number in range(first, len(switches) + 1):
-            shape = self.blocks[number - 1], self.maps_shape(number)
-            operators += [
-                self.convolutions[number - 1],
-                Unpooling(switches[number - 1], *shape),
-            ]
+            convolution, block = self.convolutions[number - 1], self.blocks[number - 1]
+            unpooling = Unpooling(switches[number - 1], block, convolution.maps_shape)
+            if convolution.filters[0].size > _LARGEST_ATOM:
+                operators += [convolution, unpooling]
+                continue
+            atoms = convolution.atoms(unpooling.index.ravel())
+            shapes = convolution.images_shape, unpooling.maps_shape
+            operators.append(SparseOperator(atoms, *shapes))
         return Composition(*operators) if operators else None
 
     def operator(self, switches: Sequence, first: int = 1):

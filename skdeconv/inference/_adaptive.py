@@ -11,8 +11,8 @@ from skdeconv.inference._coordinate_descent import solve as descend
 from skdeconv.inference._result import squared_norms
 from skdeconv.operators import Composition, Unpooling, flat_switches, pool
 
-# The power iteration comes from below.
-_MARGIN = 1.1
+# What R^T y draws by its own size is less than the squared norm that limits the step, but hardly.
+_MARGIN = 1.2
 
 
 @dataclass
@@ -51,7 +51,7 @@ class AdaptedMaps:
 
 
 def adapt(
-    operator, image, weight, shape, *, n_steps=10, accelerated=True, beta=None, n_norm=1, init=None
+    operator, image, weight, shape, *, n_steps=10, accelerated=True, beta=None, init=None
 ) -> AdaptedMaps:
     r"""Infer sparse maps of one image, choosing switches at every step.
 
@@ -61,9 +61,12 @@ def adapt(
         z = U_s \, \mathrm{shrink}(p, \beta).
 
     The switches move, so that this is a heuristic: it descends, but to no certified minimum. Only
-    one coefficient of each block is ever in use, and the step is as long as that allows:
-    :math:`\beta = 1 / (1.1 \, \lambda \, \|R U_s\|^2)`, which is four to five times what R alone
-    would. Where it is too long and the cost rises, the step is taken back: first the momentum is
+    one coefficient of each block is ever in use, and the step is as long as that allows, four to
+    five times what R alone would: with the switches s of :math:`q = \mathrm{pool}(R^T y)`
+
+    .. math:: \beta = \frac{1}{1.2 \, \lambda} \, \frac{\|q\|^2}{\|R U_s q\|^2}.
+
+    Where that is too long and the cost rises, the step is taken back: first the momentum is
     dropped, then :math:`\beta` is halved.
 
     Parameters
@@ -82,8 +85,6 @@ def adapt(
         Whether v goes ahead of z by the momentum of FISTA; otherwise it is z, as in the paper.
     beta : float, default=None
         Step length; it is then used as it is, and the cost may rise. None for the one above.
-    n_norm : int, default=1
-        Power iterations for the norm.
     init : AdaptedMaps, default=None
         Maps to start from; zeros by default.
 
@@ -104,17 +105,23 @@ def adapt(
         return maps
     guarded = beta is None
     if guarded:
-        beta = 1 / (_MARGIN * weight * problem.squared_norm(pull, switches, n_norm))
+        beta = 1 / (weight * _MARGIN * problem.gain(pull, switches))
     before, momentum = maps, 1.0
     for _ in range(n_steps):
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2 if accelerated else 1.0
         ahead = (momentum - 1) / following
-        new = problem.step(maps, before, ahead, beta)
+        if len(maps.index) or len(before.index):
+            new = problem.step(maps, before, ahead, beta)
+        else:
+            # From zeros the gradient is known, and its switches do not depend on the length.
+            new = problem.shrunk(pull.dtype.type(beta * weight) * pull, switches, beta)
         if guarded and not new.cost <= maps.cost:
             beta = beta if ahead else beta / 2
             before, momentum = maps, 1.0
         else:
             before, maps, momentum = maps, new, following
+        if not np.isfinite(maps.cost):
+            raise FloatingPointError
     return maps
 
 
@@ -151,17 +158,17 @@ class _Problem:
     def step(self, maps, before, ahead, beta) -> AdaptedMaps:
         """The same, pooled and shrunk."""
         values, switches = pool(self.moved(maps, before, ahead, beta), self.shape)
-        values -= np.clip(values, -beta, beta)
-        return self.maps(values, switches)
+        return self.shrunk(values, switches, beta)
 
-    def squared_norm(self, values, switches, n_iter) -> float:
-        """Squared norm of the operator, restricted to the switches, by power iteration."""
+    def shrunk(self, values, switches, beta) -> AdaptedMaps:
+        """Maps of pooled values less what the penalty takes."""
+        return self.maps(values - np.clip(values, -beta, beta), switches)
+
+    def gain(self, values, switches) -> float:
+        """Squared norm of what pooled values draw, by their own."""
         unpooling = Unpooling(switches[0], self.shape, self.operator.maps_shape)
-        for _ in range(n_iter):
-            values = values / values.dtype.type(squared_norms(values)[0] ** 0.5)
-            image = self.operator.forward(unpooling.forward(values))
-            values = unpooling.adjoint(self.operator.adjoint(image))
-        return float(squared_norms(values)[0] ** 0.5)
+        image = self.operator.forward(unpooling.forward(values))
+        return float(squared_norms(image)[0] / squared_norms(values)[0])
 
 
 def adapt_by_descent(operator, image, weight, shape, *, n_rounds=10) -> AdaptedMaps:

@@ -92,11 +92,12 @@ def patch_sums(maps, image, filters_shape) -> np.ndarray:
     sums : ndarray of shape (n_filters, n_channels, h, w)
         The adjoint, in the filters, of the convolution with the maps.
     """
-    n_filters, _, h, w = filters_shape
+    n_filters, n_channels, h, w = filters_shape
+    taps = n_channels * h * w
     padded = np.pad(image[0], ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
     windows = sliding_window_view(padded, (h, w), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
     kernel, position = np.divmod(maps.index, windows.shape[0] * windows.shape[1])
-    patches = windows[np.divmod(position, windows.shape[1])].reshape(len(position), -1)
+    patches = windows[np.divmod(position, windows.shape[1])].reshape(len(position), taps)
     chosen = (maps.values, (kernel, np.arange(len(kernel))))
     sums = csr_array(chosen, shape=(n_filters, len(kernel))) @ patches
     return np.asarray(sums).reshape(filters_shape)

@@ -2,14 +2,24 @@
 
 from skdeconv.operators._composition import Composition, compose
 from skdeconv.operators._convolution import Convolution
-from skdeconv.operators._pooling import Unpooling, flat_switches, pool, pooled_shape, unpool
+from skdeconv.operators._pooling import (
+    Unpooling,
+    check_switches,
+    flat_switches,
+    pool,
+    pooled_shape,
+    unpool,
+)
 from skdeconv.operators._smooth import UniformConvolution
+from skdeconv.operators._sparse import SparseOperator
 
 __all__ = [
     "Composition",
     "Convolution",
+    "SparseOperator",
     "UniformConvolution",
     "Unpooling",
+    "check_switches",
     "compose",
     "flat_switches",
     "pool",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import fft, rfft, rfft2
 from scipy.sparse import csc_array
 
+# Filters with more entries than this share of it are worth sums over the coefficients that are not
+# zero, where those are no more than the share, instead of a product with dense maps.
+_SPARSER = 16_000
 # Numbers in the columns of the images that are correlated at once.
 _COLUMNS = 2**22
 
@@ -57,9 +61,23 @@ class Convolution:
         self.filters = np.ascontiguousarray(filters)
         self.images_shape = (n_channels, height, width)
         self.maps_shape = (n_filters, height + h - 1, width + w - 1)
+        self._taps = h, w
         self._full = bool(self.filters.any(axis=(2, 3)).all())
         self._groups = _groups(self.filters, self._full)
-        self._columns, self._pixels = _packed(self.filters, height, width)
+        # Below this share of coefficients they are added up one by one; small filters never are.
+        few = self.filters[0].size / _SPARSER
+        self._few = few if self._full and few >= 0.01 else 0
+
+    @cached_property
+    def _last(self):
+        """Filters as rows, the channels last."""
+        return np.ascontiguousarray(self.filters.transpose(0, 2, 3, 1)).reshape(
+            len(self.filters), -1
+        )
+
+    @cached_property
+    def _atoms(self):
+        return _packed(self.filters, *self.images_shape[1:])
 
     @property
     def dtype(self) -> np.dtype:
@@ -79,20 +97,43 @@ class Convolution:
         images : ndarray of shape (n_samples, n_channels, height, width)
             The reconstructions.
         """
-        height, width = self.images_shape[1:]
-        h, w = self.filters.shape[2:]
-        rows, columns = self.maps_shape[1:]
         images = np.zeros((len(maps), *self.images_shape), dtype=self.dtype)
         for image, one in zip(images, maps, strict=True):
             one = one.reshape(len(one), -1)
-            for channels, kernels, matrix in self._groups:
-                planes = (matrix.T @ one[kernels]).reshape(-1, h, w, rows, columns)
-                part = image[channels]
-                for a in range(h):
-                    for b in range(w):
-                        top, left = h - 1 - a, w - 1 - b
-                        part += planes[:, a, b, top : top + height, left : left + width]
+            if self._few and np.count_nonzero(one) <= self._few * one.size:
+                image[:] = self._draw_few(one)
+                continue
+            for channels, kernels, matrix, _ in self._groups:
+                planes = (matrix.T @ one[kernels]).reshape(-1, *self._taps, *self.maps_shape[1:])
+                lines = self._overlap(planes.swapaxes(0, 1), 0, 3)
+                image[channels] += self._overlap(lines.swapaxes(0, 1), 1, 3)
         return images
+
+    def _draw_few(self, maps):
+        """Image of maps (n_filters, n_positions) that are zero almost everywhere.
+
+        At each position its filters are added up, with the channels last.
+        """
+        used = np.flatnonzero(maps)
+        ends = np.searchsorted(used, maps.shape[1] * np.arange(len(maps) + 1))
+        parts = maps.reshape(-1)[used], used % maps.shape[1], ends
+        sums = csc_array(parts, shape=maps.shape[::-1]) @ self._last
+        planes = sums.reshape(*self.maps_shape[1:], *self._taps, -1)
+        lines = self._overlap(np.moveaxis(planes, 2, 0), 0, 1)
+        return self._overlap(np.moveaxis(lines, 2, 0), 1, 2).transpose(2, 0, 1)
+
+    def _overlap(self, planes, direction, axis):
+        """Sum of the planes of the first axis, one for each tap, where they meet the image.
+
+        ``direction`` is 0 for the rows of the maps, which are those of the given axis of
+        ``planes``, and 1 for the columns.
+        """
+        last, size = self._taps[direction] - 1, self.images_shape[1 + direction]
+        ahead = (slice(None),) * (axis - 1)
+        total = planes[0][*ahead, last : last + size].copy()
+        for tap in range(1, last + 1):
+            total += planes[tap][*ahead, last - tap : last - tap + size]
+        return total
 
     def adjoint(self, images: np.ndarray) -> np.ndarray:
         """Correlate images with the filters.
@@ -115,20 +156,40 @@ class Convolution:
         return result
 
     def _correlate(self, images, result):
-        h, w = self.filters.shape[2:]
-        padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
-        windows = sliding_window_view(padded, self.maps_shape[1:], axis=(2, 3))
         if not self._full:
             result[:] = 0
-        for channels, kernels, matrix in self._groups:
-            columns = np.ascontiguousarray(windows[:, channels])
-            columns = columns.reshape(len(images), matrix.shape[1], -1)
-            # One product per image, of one size: the result never depends on the stack.
-            product = np.matmul(matrix, columns).reshape(len(images), -1, *self.maps_shape[1:])
+        for channels, kernels, matrix, parts in self._groups:
+            product = self._products(images[:, channels], matrix, parts)
             if self._full:
                 result[:] = product
             else:
                 result[:, kernels] += product
+
+    def _products(self, images, matrix, parts):
+        """Correlations (n_samples, n_kernels, map_height, map_width) with the matrix's filters.
+
+        One product per image, of one size: the result never depends on the stack.
+        """
+        (h, w), (height, width) = self._taps, self.maps_shape[1:]
+        n_samples, n_channels, rows, columns = images.shape
+        padded = np.zeros(
+            (n_samples, n_channels, rows + 2 * (h - 1), columns + 2 * (w - 1)), dtype=self.dtype
+        )
+        padded[:, :, h - 1 : h - 1 + rows, w - 1 : w - 1 + columns] = images
+        shifted = np.empty((n_samples, n_channels, w, len(padded[0, 0]), width), dtype=self.dtype)
+        for b in range(w):
+            shifted[:, :, b] = padded[:, :, :, b : b + width]
+        if parts is None:
+            taps = np.empty((n_samples, n_channels, h, w, height, width), dtype=self.dtype)
+            for a in range(h):
+                taps[:, :, a] = shifted[:, :, :, a : a + height]
+            product = np.matmul(matrix, taps.reshape(n_samples, matrix.shape[1], -1))
+        else:
+            lines = shifted.reshape(n_samples, n_channels * w, -1)
+            product = np.matmul(parts[0], lines[:, :, : height * width])
+            for a in range(1, h):
+                product += np.matmul(parts[a], lines[:, :, a * width : (a + height) * width])
+        return product.reshape(n_samples, -1, height, width)
 
     def atoms(self, index: np.ndarray) -> csc_array:
         """Columns of the operator's matrix.
@@ -150,13 +211,14 @@ class Convolution:
         kernel, position = np.divmod(index, self.maps_shape[1] * self.maps_shape[2])
         top, left = np.divmod(position, self.maps_shape[2])
         top, left = top - (h - 1), left - (w - 1)
-        if len(index) * self._columns.shape[1] >= 2**31:
+        columns, pixels = self._atoms
+        if len(index) * columns.shape[1] >= 2**31:
             raise ValueError(
-                f"{len(index)} atoms of {self._columns.shape[1]} pixels exceed 32-bit indices; "
+                f"{len(index)} atoms of {columns.shape[1]} pixels exceed 32-bit indices; "
                 "lower lam for sparser maps, or cut the images into parts."
             )
-        data = self._columns[kernel]
-        pixels = self._pixels if len(self._pixels) == 1 else self._pixels[kernel]
+        data = columns[kernel]
+        pixels = pixels if len(pixels) == 1 else pixels[kernel]
         rows = (top * width + left).astype(np.int32)[:, None] + pixels
         cut = np.flatnonzero((top < 0) | (left < 0) | (top > height - h) | (left > width - w))
         if cut.size:
@@ -199,19 +261,33 @@ class Convolution:
 
 
 def _groups(filters, full):
-    """(channels, kernels, matrix): the channels that filters see, with the filters that see them.
+    """The channels that filters see, the filters that see them, and what correlates the two.
 
     One group of everything where every filter sees every channel; otherwise one for each channel,
-    so that the work falls with the number of connections.
+    so that the work falls with the number of connections. The last two are the filters as a matrix,
+    and as one for each of their rows where sums of small products are cheaper than long columns:
+    for few filters of many channels.
     """
     if full:
-        return [(slice(None), slice(None), filters.reshape(len(filters), -1))]
-    groups, seen = [], filters.any(axis=(2, 3))
-    for channel in np.flatnonzero(seen.any(axis=0)):
-        kernels = np.flatnonzero(seen[:, channel])
-        matrix = filters[kernels, channel].reshape(len(kernels), -1)
-        groups.append((slice(channel, channel + 1), kernels, np.ascontiguousarray(matrix)))
-    return groups
+        groups, tables = [(slice(None), slice(None))], [filters]
+    else:
+        seen = filters.any(axis=(2, 3))
+        groups = [
+            (slice(channel, channel + 1), np.flatnonzero(seen[:, channel]))
+            for channel in np.flatnonzero(seen.any(axis=0))
+        ]
+        tables = [filters[kernels, channels] for channels, kernels in groups]
+    return [
+        (*group, np.ascontiguousarray(table.reshape(len(table), -1)), _row_parts(table))
+        for group, table in zip(groups, tables, strict=True)
+    ]
+
+
+def _row_parts(filters):
+    n_filters, n_channels, h, w = filters.shape
+    if n_channels * w < n_filters:
+        return None
+    return np.ascontiguousarray(filters.transpose(2, 0, 1, 3)).reshape(h, n_filters, -1)
 
 
 def _packed(filters, height, width):

@@ -1,0 +1,40 @@
+"""A linear operator as its explicit sparse matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csc_array
+
+
+class SparseOperator:
+    """A linear map from maps to images that is given as a sparse matrix.
+
+    Parameters
+    ----------
+    matrix : csc_array of shape (n_pixels, n_coefficients)
+        The matrix, with 32-bit indices.
+    images_shape, maps_shape : tuple of int
+        (n_channels, height, width) of images, and of maps.
+    """
+
+    def __init__(self, matrix: csc_array, images_shape, maps_shape):
+        self.matrix, self.images_shape, self.maps_shape = matrix, images_shape, maps_shape
+
+    def forward(self, maps: np.ndarray) -> np.ndarray:
+        """Images (n_samples, *images_shape) of maps (n_samples, *maps_shape)."""
+        images = [self.matrix @ one.ravel() for one in maps]
+        return np.reshape(images, (-1, *self.images_shape))
+
+    def adjoint(self, images: np.ndarray) -> np.ndarray:
+        """The inner product of every image with every atom, (n_samples, *maps_shape)."""
+        maps = [self.matrix.T @ one.ravel() for one in images]
+        return np.reshape(maps, (-1, *self.maps_shape))
+
+    def atoms(self, index: np.ndarray) -> csc_array:
+        """Columns of the matrix."""
+        return self.matrix[:, index]
+
+    def norm(self) -> float:
+        """Upper bound on the spectral norm: of the largest column and row sums of moduli."""
+        moduli = abs(self.matrix)
+        return float(np.sqrt(moduli.sum(axis=0).max() * moduli.sum(axis=1).max()))
