@@ -36,8 +36,11 @@ class Patches:
         corners = np.clip(self.corners, 0, grid - kept)
         first = np.maximum(self.corners, corners)
         last = np.minimum(self.corners + size, corners + kept)
+        moved = (corners != self.corners).any(axis=1) | (kept != size).any()
         values = np.zeros((n_patches, *kept, n_channels), dtype=self.values.dtype)
-        for i in range(n_patches):
+        if not moved.all():
+            values[~moved] = self.values[~moved]
+        for i in np.flatnonzero(moved):
             old, new = (
                 tuple(slice(*ends) for ends in zip(first[i] - at, last[i] - at, strict=True))
                 for at in (self.corners[i], corners[i])

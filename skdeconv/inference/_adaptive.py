@@ -107,21 +107,25 @@ def adapt(
     if guarded:
         beta = 1 / (weight * _MARGIN * problem.gain(pull, switches))
     before, momentum = maps, 1.0
-    for _ in range(n_steps):
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2 if accelerated else 1.0
-        ahead = (momentum - 1) / following
-        if len(maps.index) or len(before.index):
-            new = problem.step(maps, before, ahead, beta)
-        else:
-            # From zeros the gradient is known, and its switches do not depend on the length.
-            new = problem.shrunk(pull.dtype.type(beta * weight) * pull, switches, beta)
-        if guarded and not new.cost <= maps.cost:
-            beta = beta if ahead else beta / 2
-            before, momentum = maps, 1.0
-        else:
-            before, maps, momentum = maps, new, following
-        if not np.isfinite(maps.cost):
-            raise FloatingPointError
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(n_steps):
+            following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2 if accelerated else 1.0
+            ahead = (momentum - 1) / following
+            if len(maps.index) or len(before.index):
+                new = problem.step(maps, before, ahead, beta)
+            else:
+                # From zeros the gradient is known, and its switches do not depend on the length.
+                new = problem.shrunk(pull.dtype.type(beta * weight) * pull, switches, beta)
+            if guarded and not new.cost <= maps.cost:
+                beta = beta if ahead else beta / 2
+                before, momentum = maps, 1.0
+            else:
+                before, maps, momentum = maps, new, following
+    if not np.isfinite(maps.cost):
+        raise ValueError(
+            f"beta={beta} is too long a step: the cost of the maps grew beyond all bounds. Lower it, "
+            "or pass None for the longest that is safe."
+        )
     return maps
 
 
