@@ -123,8 +123,8 @@ def adapt(
                 before, maps, momentum = maps, new, following
     if not np.isfinite(maps.cost):
         raise ValueError(
-            f"beta={beta} is too long a step: the cost of the maps grew beyond all bounds. Lower it, "
-            "or pass None for the longest that is safe."
+            f"beta={beta} is too long a step: the cost of the maps grew beyond all bounds. Lower "
+            "it, or pass None for the longest that is safe."
         )
     return maps
 
