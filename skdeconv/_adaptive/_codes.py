@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._adaptive._code import AdaptiveCode, code_of
 from skdeconv._adaptive._plan import check_codings
-from skdeconv._adaptive._separate import draw_separately, index_in_maps
+from skdeconv._adaptive._separate import draw_separately, index_in_maps, strongest_parts
 from skdeconv._adaptive._stack import AdaptiveStack, codes_of, encode_images, switches_of
 from skdeconv._images import images_in_layout
 from skdeconv._maps import SparseMaps
@@ -143,6 +143,53 @@ class SwitchedCodes:
         if to == "pixels":
             return np.stack(projections)
         return SparseMaps(projections, map_shapes)
+
+    def cascade(self, code: AdaptiveCode, layer: int | None = None, k: int = 5) -> list[np.ndarray]:
+        """The strongest activation of a layer, and those that it drives in the layers below.
+
+        Drawn down by the switches of its image, a coefficient gives values to the maps of the layer
+        below; the k of largest modulus are its parts there. Each of these, with its value, is drawn
+        further down alone, and so on: 1, 5, 25, 125 features from the fourth layer to the first.
+
+        Parameters
+        ----------
+        code : AdaptiveCode
+            Code of one image.
+        layer : int, default=None
+            Layer of the activation, 1 for the lowest; None for the highest of the code.
+        k : int, default=5
+            Parts of each feature.
+
+        Returns
+        -------
+        patches : list of ndarray of shape (k ** j, h, w, n_channels)
+            For each layer, from the given one down, what its features draw in pixels, each alone,
+            on the patch that it may reach: the k parts of the first feature above, then those of
+            the next. Zeros where a feature has fewer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in ``decode``; or if the code is not of one image, or ``k`` is below 1.
+
+        See Also
+        --------
+        skdeconv.display.CascadeDisplay : Draws them.
+        """
+        check_is_fitted(self)
+        number = self._check_code(code, layer)
+        k = check_integer("k", k, min_val=1)
+        if len(code) != 1:
+            raise ValueError(f"code must be that of one image, such as code[0]; got {len(code)}.")
+        stack, switches, maps = self._parts(code, 0, number, {})
+        index, values = _largest(maps, 1)
+        drawn = []
+        for j in range(number):
+            patches = draw_separately(stack, switches, number - j, index, values).values
+            drawn.append(np.pad(patches, [(0, k**j - len(patches)), (0, 0), (0, 0), (0, 0)]))
+            if j + 1 < number:
+                index, values = strongest_parts(stack, switches, number - j, index, values, k)
+        return drawn
 
     def top_activations(self, X: ArrayLike, layer: int | None = None, k: int = 9) -> Bunch:
         """The strongest activations of every filter of a layer over a set of images.

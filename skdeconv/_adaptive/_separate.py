@@ -110,6 +110,25 @@ def index_in_maps(patches, switches, block, maps_shape) -> np.ndarray:
     return places[channels, rows[..., None], columns[..., None]]
 
 
+def strongest_parts(stack, switches, number, index, values, k):
+    """The k largest coefficients that each one of a layer draws in the layer below.
+
+    Returns
+    -------
+    index, values : ndarray of shape (n_coefficients * k,)
+        Flat positions in the maps below, and the coefficients there; zeros where there are fewer.
+    """
+    patches = draw_separately(stack, switches, number, index, values, last=number - 1)
+    shapes = stack.blocks[number - 2], stack.maps_shape(number - 1)
+    below = index_in_maps(patches, switches[number - 2], *shapes).reshape(len(index), -1)
+    drawn = patches.values.reshape(len(index), -1)
+    order = np.argsort(-np.abs(drawn), axis=1, kind="stable")[:, :k]
+    index, values = np.zeros((len(index), k), np.int64), np.zeros((len(index), k), drawn.dtype)
+    index[:, : order.shape[1]] = np.take_along_axis(below, order, axis=1)
+    values[:, : order.shape[1]] = np.take_along_axis(drawn, order, axis=1)
+    return index.ravel(), values.ravel()
+
+
 def _drawn_on_patches(patches, convolution, block, switches):
     """What patches of a layer's pooled maps draw below it, each by its part of the switches."""
     n_filters, n_channels, h, w = convolution.filters.shape

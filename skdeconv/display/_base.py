@@ -29,7 +29,7 @@ class ImageDisplay(Display):
 
         Parameters
         ----------
-        estimator : DeconvNetLayer or HierarchicalDeconvNet
+        estimator : DeconvNetLayer, HierarchicalDeconvNet or AdaptiveDeconvNet
             A fitted layer or net.
         X : array-like, DataFrame or list of images
             Images in any layout that the estimator takes.
@@ -46,11 +46,15 @@ class ImageDisplay(Display):
             The drawn display.
         """
         check_estimator(estimator)
-        n = len(X)
-        start = check_integer("index", index, min_val=-n, max_val=n - 1) % n
-        # Rows of a frame by position, whatever its index holds.
-        one = getattr(X, "iloc", X)[start : start + 1]
-        return cls._of(estimator, one).plot(ax=ax, **kwargs)
+        return cls._of(estimator, one_of(X, index)).plot(ax=ax, **kwargs)
+
+
+def one_of(X, index):
+    """One of the images as images of the same layout."""
+    n = len(X)
+    start = check_integer("index", index, min_val=-n, max_val=n - 1) % n
+    # Rows of a frame by position, whatever its index holds.
+    return getattr(X, "iloc", X)[start : start + 1]
 
 
 def check_estimator(estimator, method="to_maps", kind="a layer such as DeconvNetLayer"):

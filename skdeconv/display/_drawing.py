@@ -45,6 +45,16 @@ def draw_mosaic(ax, tiles, n_columns, limits, names=(), gap="white", **imshow):
     return ax
 
 
+def normalized_tiles(tiles):
+    """Tiles (n, height, width, n_channels) as a mosaic takes them, each divided by its modulus.
+
+    Those of one channel lose the axis; of a number of channels that is no colour they are averaged.
+    """
+    largest = np.abs(tiles).max(axis=(1, 2, 3), keepdims=True)
+    tiles = tiles / np.where(largest > 0, largest, 1)
+    return tiles if tiles.shape[3] == 3 else tiles.mean(axis=3)
+
+
 def _mosaic(tiles, n_columns, gap):
     """Tiles (n, height, width, ...) in rows, with lines of ``gap`` between them."""
     n, height, width, *color = tiles.shape

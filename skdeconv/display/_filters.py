@@ -54,10 +54,11 @@ class FiltersDisplay(Display):
 
         Parameters
         ----------
-        estimator : DeconvNetLayer or HierarchicalDeconvNet
+        estimator : DeconvNetLayer, HierarchicalDeconvNet or AdaptiveDeconvNet
             A fitted layer or net.
         layer : int, default=None
-            Layer of a net, 1 for the lowest; the top one by default.
+            Layer of a net, 1 for the lowest; the top one by default. Of an adaptive net only the
+            first layer can be drawn without an image.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **kwargs : dict
@@ -73,7 +74,8 @@ class FiltersDisplay(Display):
         TypeError
             If ``estimator`` is neither a layer nor a net.
         ValueError
-            If ``layer`` is given although ``estimator`` is a single layer.
+            If ``layer`` is given although ``estimator`` is a single layer, or is above the first of
+            an adaptive net.
         """
         if hasattr(estimator, "project_filters"):
             check_estimator(estimator, "project_filters")
@@ -81,6 +83,13 @@ class FiltersDisplay(Display):
             layer = len(estimator.layers_) if layer is None else layer
             return cls(filters, layer).plot(ax=ax, **kwargs)
         check_estimator(estimator)
+        if isinstance(estimator.filters_, list):
+            if layer not in (None, 1):
+                raise ValueError(
+                    "layer must be 1 for an adaptive net: filters above the first draw what the "
+                    f"switches of an image make of them; see ActivationsDisplay. Got {layer!r}."
+                )
+            return cls(estimator.filters_[0], 1).plot(ax=ax, **kwargs)
         if layer is not None:
             raise ValueError(
                 f"layer must be None for a single {type(estimator).__name__}, got {layer!r}."
