@@ -99,5 +99,5 @@ ax.legend()
 
 # %%
 # So the switches carry the places of all strokes, which is most of a picture, and the maps say
-# which strokes there are and how strong. Neither is much without the other. That is why ``transform``
+# which strokes there are and how strong. Neither is much without the other. So ``transform``
 # returns what the top layer draws in the maps of the first layer, and not the maps of the top.

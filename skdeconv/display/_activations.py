@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator
-from skdeconv.display._drawing import draw_curves, draw_mosaic, normalized_tiles, subplots
+from skdeconv.display._drawing import (
+    as_pictures,
+    draw_curves,
+    draw_mosaic,
+    normalized_tiles,
+    subplots,
+)
 
 _SHAPE = "n_filters, k, h, w, n_channels"
 
@@ -127,7 +133,7 @@ class ActivationsDisplay(Display):
             if h == 1:
                 draw_curves(ax, tiles[::k, 0], range(n_filters), **kwargs)
             else:
-                draw_mosaic(ax, _squares(tiles, k), n_columns, (-1, 1), **kwargs)
+                draw_mosaic(ax, _squares(as_pictures(tiles), k), n_columns, (-1, 1), **kwargs)
         which = "strongest activation" if k == 1 else f"{k} strongest activations"
         title = f"{which} of {n_filters} filters"
         axes[0].set_title(title if self.layer is None else f"layer {self.layer}: {title}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator, one_of
-from skdeconv.display._drawing import draw_mosaic, normalized_tiles, subplots
+from skdeconv.display._drawing import as_pictures, draw_mosaic, normalized_tiles, subplots
 
 
 class CascadeDisplay(Display):
@@ -123,7 +123,7 @@ class CascadeDisplay(Display):
         if len(axes) != n:
             raise ValueError(f"axes must hold one Axes for each of {n} layers, got {len(axes)}.")
         for number, (ax, tiles) in enumerate(zip(axes, layers, strict=True)):
-            draw_mosaic(ax, normalized_tiles(tiles), None, (-1, 1), **kwargs)
+            draw_mosaic(ax, as_pictures(normalized_tiles(tiles)), None, (-1, 1), **kwargs)
             word = "feature" if len(tiles) == 1 else "features"
             ax.set_title(f"layer {n - number}: {len(tiles)} {word}")
             ax.set_anchor("N")

@@ -46,12 +46,16 @@ def draw_mosaic(ax, tiles, n_columns, limits, names=(), gap="white", **imshow):
 
 
 def normalized_tiles(tiles):
-    """Tiles (n, height, width, n_channels) as a mosaic takes them, each divided by its modulus.
-
-    Those of one channel lose the axis; of a number of channels that is no colour they are averaged.
-    """
+    """Tiles (n, height, width, n_channels), each divided by its largest modulus."""
     largest = np.abs(tiles).max(axis=(1, 2, 3), keepdims=True)
-    tiles = tiles / np.where(largest > 0, largest, 1)
+    return tiles / np.where(largest > 0, largest, 1)
+
+
+def as_pictures(tiles):
+    """Tiles (n, height, width, n_channels) as a mosaic takes them.
+
+    Three channels are colours; of any other number the mean is drawn.
+    """
     return tiles if tiles.shape[3] == 3 else tiles.mean(axis=3)
 
 
