@@ -1,4 +1,4 @@
-"""The layer and the net under scikit-learn's own checks: none fails, none is expected to."""
+"""The layer and the nets under scikit-learn's own checks: none fails, none is expected to."""
 
 import pytest
 from reference.contract import (
@@ -9,7 +9,7 @@ from reference.contract import (
     run_with_the_array_api,
 )
 
-from skdeconv import DeconvNetLayer, HierarchicalDeconvNet
+from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet
 
 SMALL = {"n_filters": 2, "filter_size": 3, "max_iter": 3}
 LAYERS = [
@@ -27,6 +27,16 @@ NETS = [
     HierarchicalDeconvNet(**TWO, inference="alternating", solver=("fista", "half_quadratic")),
     HierarchicalDeconvNet(**TWO, low_frequency=True, batch_size=None, connectivity="full"),
 ]
+QUICK = {"filter_size": 3, "lam": 5.0, "max_iter": 1, "n_inference_steps": 2, "random_state": 0}
+PAPER = {"inference": "ista", "n_learning_steps": 1, "keep_maps": True, "batch_size": 10}
+ADAPTIVE = [
+    AdaptiveDeconvNet((3, 4), **QUICK | {"n_inference_steps": 5}, batch_size=20),
+    AdaptiveDeconvNet((3, 2, 2), pooling=((2, 2, 2), None, (3, 1, 1)), output="top", **PAPER | QUICK),
+    AdaptiveDeconvNet(
+        (2, 3), pooling=(1, 2, 2), inference="coordinate_descent", sparse_output=True,
+        batch_size=None, **QUICK,
+    ),
+]  # fmt: skip
 # The checks' data may be too small for lam, or too large for the solver's default iterations.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -34,17 +44,17 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "check"), parameters_of(LAYERS + NETS))
+@pytest.mark.parametrize(("estimator", "check"), parameters_of(LAYERS + NETS + ADAPTIVE))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", LAYERS + NETS)
+@pytest.mark.parametrize("estimator", LAYERS + NETS + ADAPTIVE)
 def test_number_of_scikit_learn_checks(estimator):
     assert_number_of_checks(estimator)
 
 
-@pytest.mark.parametrize("estimator", [LAYERS[0], NETS[0]])
+@pytest.mark.parametrize("estimator", [LAYERS[0], NETS[0], ADAPTIVE[0]])
 def test_scikit_learn_checks_with_the_array_api(estimator):
     run_with_the_array_api(estimator)
 
@@ -53,6 +63,6 @@ def test_scikit_learn_checks_with_the_array_api(estimator):
 # and names, is common to all solvers.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("name", NOT_YIELDED)
-@pytest.mark.parametrize("estimator", [LAYERS[0], LAYERS[-1], NETS[0], NETS[-1]])
+@pytest.mark.parametrize("estimator", [*LAYERS[::5], *NETS[::3], *ADAPTIVE[::2]])
 def test_checks_that_scikit_learn_does_not_yield(estimator, name):
     run_not_yielded(estimator, name)

@@ -331,6 +331,9 @@ def _largest(maps, k):
 def _in_first_layer(stack, switches, number, index, values, k) -> list[csr_array]:
     """What coefficients of a layer draw in the first one, each alone; empty maps up to ``k``."""
     n_maps, height, width = maps_shape = stack.maps_shape(1)
+    empty = csr_array((height * width, n_maps), dtype=values.dtype)
+    if not len(index):
+        return [empty] * k
     if number > 1:
         patches = draw_separately(stack, switches, number, index, values, last=1)
         index = index_in_maps(patches, switches[0], stack.blocks[0], maps_shape)
@@ -342,4 +345,4 @@ def _in_first_layer(stack, switches, number, index, values, k) -> list[csr_array
         csr_array((one, (at.astype(np.int32), of.astype(np.int32))), shape=shape)
         for one, at, of in zip(values, position, kernel, strict=True)
     ]
-    return maps + [csr_array(shape, dtype=values.dtype)] * (k - len(maps))
+    return maps + [empty] * (k - len(maps))

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._adaptive._codes import SwitchedCodes
 from skdeconv._adaptive._learner import AdaptiveLearner
-from skdeconv._adaptive._plan import LAM, POOLING, check_codings, check_plans
+from skdeconv._adaptive._plan import CG_MAX_ITER, LAM, POOLING, check_codings, check_plans
 from skdeconv._adaptive._stack import (
     AdaptiveStack,
     codes_of,
@@ -105,9 +105,9 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
     batch_size : int, "auto" or None, per layer, default="auto"
         Images coded between two updates of the filters. "auto" takes about 90,000 pixels, at least
         ten updates a pass; None takes all images.
-    cg_max_iter : int, per layer, default=3
-        Steps of conjugate gradients in each update. More of them give better reconstructions with
-        fewer coefficients, until they fit the batch alone.
+    cg_max_iter : int, per layer, default=(3, 2, 2, 2)
+        Steps of conjugate gradients in each update. Few are better where maps are sparse; too many
+        fit the batch alone.
     n_learning_steps : int or None, per layer, default=None
         Steps of inference in each visit of an image in ``fit``; None for ``n_inference_steps``.
     keep_maps : bool, default=False
@@ -186,7 +186,7 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         max_iter: int | tuple = 5,
         tol: float | tuple = 5e-3,
         batch_size: int | str | tuple | None = "auto",
-        cg_max_iter: int | tuple = 3,
+        cg_max_iter: int | tuple = CG_MAX_ITER,
         n_learning_steps: int | tuple | None = None,
         keep_maps: bool = False,
         init: tuple | None = None,
@@ -264,7 +264,7 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
                 step.call_on_fit_task_begin(**data)
                 costs.append(self._learn(learner, plan, number, step, data))
                 if plan.n_passes and learner.is_silent:
-                    self._warn_of_silence(number, learner.stack, images, switches)
+                    self._warn_of_silence(number, learner.stack, images, switches, stacklevel=5)
                 stack = learner.stack
                 filters.append(learner.filters.transpose(0, 2, 3, 1).copy(order="C"))
                 if number < len(plans):
@@ -336,7 +336,8 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         codes = codes_of(encoded if in_first else [layers[-1] for layers in encoded], shape)
         if not codes.nnz:
             encoded = self._encode(X, depth - 1)[2]
-            self._warn_of_silence(depth, stack, images, switches_of(encoded, depth - 1))
+            below = switches_of(encoded, depth - 1)
+            self._warn_of_silence(depth, stack, images, below, stacklevel=4)
         return present_codes(codes, shape, self.layout, self.sparse_output)
 
     @available_if(_rows_suffice)

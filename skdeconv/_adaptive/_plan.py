@@ -25,13 +25,14 @@ from skdeconv._validation import (
 from skdeconv.learning import normalized
 from skdeconv.operators import pooled_shape
 
-# Table 1 of the paper, and weights that suit filters of unit norm.
+# Table 1 of the paper; weights that suit filters of unit norm; steps that were best for them.
 POOLING = ((3, 3, 3), (3, 3, 2), (3, 3, 2), (3, 3, 2))
 LAM = (2.0, 0.5, 0.3, 0.2)
+CG_MAX_ITER = (3, 2, 2, 2)
 INFERENCE = ["fista", "ista", "coordinate_descent"]
 # Pixels of a mini-batch of "auto": four photos of 150 x 150.
 _BATCH_PIXELS = 90_000
-_DEFAULTS = {"pooling": POOLING, "lam": LAM}
+_DEFAULTS = {"pooling": POOLING, "lam": LAM, "cg_max_iter": CG_MAX_ITER}
 
 
 @dataclass
@@ -122,10 +123,11 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
         of, n_filters, filter_size, n_steps, batch_size, n_cg, max_iter, tol, init = layer
         n_filters = check_integer(f"n_filters{of}", n_filters, min_val=1)
         shape = n_filters, n_channels, *check_filter_size(filter_size, height)
-        first = None if init is None else _first(f"init{of}", init, shape, dtype)
+        first = None if init is None else normalized(_first(f"init{of}", init, shape, dtype))
         kept = warm and index < len(net.filters_)
         if kept:
             first = _first(f"filters_{of} of the fit before", net.filters_[index], shape, dtype)
+        final = kept and len(net.filters_) < len(blocks)
         coding = codings[index]
         if n_steps is not None:
             n_steps = check_integer(f"n_learning_steps{of}", n_steps, min_val=1)
@@ -139,7 +141,7 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
                 first,
                 check_batch_size(batch_size, n_samples, pixels, _BATCH_PIXELS),
                 check_integer(f"cg_max_iter{of}", n_cg, min_val=1),
-                0 if kept and len(net.filters_) < len(blocks) else n_passes,
+                0 if final else n_passes,
                 keep_maps,
                 check_real(f"tol{of}", tol, min_val=0),
             )
@@ -184,7 +186,7 @@ def _check_block(name, block):
 
 def _first(name, filters, shape, dtype):
     n_filters, n_channels, h, w = shape
-    first = normalized(check_filters(name, filters, (n_filters, h, w, n_channels), dtype))
-    if not first.any(axis=(1, 2, 3)).all():
+    filters = check_filters(name, filters, (n_filters, h, w, n_channels), dtype)
+    if not filters.any(axis=(1, 2, 3)).all():
         raise ValueError(f"{name} must not hold filters of zeros.")
-    return first
+    return filters

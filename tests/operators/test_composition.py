@@ -1,4 +1,4 @@
-"""Convolutions that follow each other, against the product of their explicit matrices."""
+"""Operators that follow each other, against the product of their explicit matrices."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.convolution import explicit_matrix
+from reference.pooling import unpooling_matrix
 
-from skdeconv.operators import Convolution, compose
+from skdeconv.operators import Composition, Convolution, Unpooling, compose, pool
 
 # Shapes (n_filters, n_channels, h, w) from the top down, and the image (height, width).
 STACKS = {
@@ -174,3 +175,118 @@ def test_any_two_layers(numbers, sizes, image_shape, seed):
     lower = draw((n_maps, n_channels, *sizes[2:]), seed + 1000)
     operator = Convolution(compose(upper, lower), image_shape)
     assert_is_the_matrix(operator, product([upper, lower], image_shape))
+
+
+# Layers from the bottom up: filters (n_filters, n_channels, h, w), and blocks of pooling
+# (rows, columns, neighbouring maps); and the image (height, width).
+NETWORKS = {
+    "pooled": ([(3, 1, 3, 3), (2, 2, 1), (2, 3, 2, 3)], (6, 6)),
+    "ragged": ([(3, 1, 3, 3), (3, 2, 2), (2, 2, 2, 3)], (6, 7)),
+    "colour": ([(4, 3, 2, 3), (2, 3, 2), (3, 2, 3, 2)], (4, 5)),
+    "signal": ([(3, 1, 1, 4), (1, 3, 2), (2, 2, 1, 3)], (1, 13)),
+    "switches on top": ([(3, 1, 3, 3), (3, 3, 2)], (6, 5)),
+    "three layers": ([(3, 1, 2, 2), (2, 2, 1), (3, 3, 2, 2), (2, 3, 2), (2, 2, 2, 1)], (7, 6)),
+    "blocks of one": ([(2, 1, 3, 2), (1, 1, 1), (2, 2, 2, 2)], (4, 5)),
+    "one block": ([(2, 1, 2, 2), (9, 9, 2), (3, 1, 2, 3)], (4, 3)),
+    "convolutions alone": ([(3, 2, 2, 2), (2, 3, 3, 2)], (4, 4)),
+    "one convolution": ([(2, 1, 3, 3)], (4, 5)),
+}
+each_network = pytest.mark.parametrize(
+    ("layers", "image_shape"), NETWORKS.values(), ids=NETWORKS.keys()
+)
+
+
+def network(layers, image_shape, dtype=np.float64, seed=0):
+    """Operators of the layers from the bottom up, and their explicit matrices."""
+    operators, matrices, drawn = [], [], (None, *image_shape)
+    for number, layer in enumerate(layers, seed):
+        if len(layer) == 3:
+            switches = pool(draw((1, *drawn), number), layer)[1][0]
+            operators.append(Unpooling(switches, layer, drawn))
+            matrices.append(unpooling_matrix(switches, layer, drawn))
+        else:
+            filters = draw(layer, number, dtype)
+            operators.append(Convolution(filters, drawn[1:]))
+            matrices.append(explicit_matrix(filters, drawn[1:]))
+        drawn = operators[-1].maps_shape
+    return operators, matrices
+
+
+def multiplied(matrices):
+    return np.linalg.multi_dot(matrices) if len(matrices) > 1 else matrices[0]
+
+
+@each_network
+def test_a_composition_is_the_product_of_its_matrices(layers, image_shape):
+    operators, matrices = network(layers, image_shape)
+    composition = Composition(*operators)
+    assert composition.images_shape == operators[0].images_shape
+    assert composition.maps_shape == operators[-1].maps_shape
+    assert_is_the_matrix(composition, multiplied(matrices))
+
+
+@each_network
+def test_compositions_compose(layers, image_shape):
+    operators, matrices = network(layers, image_shape)
+    for cut in range(1, len(operators)):
+        nested = Composition(Composition(*operators[:cut]), Composition(*operators[cut:]))
+        assert_is_the_matrix(nested, multiplied(matrices))
+
+
+@each_network
+def test_norm_of_a_composition_bounds_the_largest_singular_value(layers, image_shape):
+    for seed in (0, 100):
+        operators, matrices = network(layers, image_shape, seed=seed)
+        bound = Composition(*operators).norm()
+        assert bound >= np.linalg.norm(multiplied(matrices), 2) * (1 - 1e-12)
+        assert bound == pytest.approx(np.prod([one.norm() for one in operators]), rel=1e-12)
+
+
+@each_dtype
+@each_network
+def test_a_composition_keeps_the_dtype(layers, image_shape, dtype):
+    operators, matrices = network(layers, image_shape, dtype)
+    composition, matrix = Composition(*operators), multiplied(matrices)
+    maps = draw((3, *composition.maps_shape), 5, dtype)
+    images = draw((3, *composition.images_shape), 6, dtype)
+    drawn, correlated = composition.forward(maps), composition.adjoint(images)
+    assert drawn.dtype == correlated.dtype == dtype
+    atoms = composition.atoms(np.arange(matrix.shape[1]))
+    assert atoms.dtype == dtype
+    tol = 500 * np.finfo(dtype).eps * np.abs(matrix).max()
+    assert_allclose(drawn.reshape(3, -1), maps.reshape(3, -1) @ matrix.T, atol=tol)
+    assert_allclose(correlated.reshape(3, -1), images.reshape(3, -1) @ matrix, atol=tol)
+    assert_allclose(atoms.toarray(), matrix, atol=tol)
+
+
+@each_network
+def test_chosen_atoms_of_a_composition(layers, image_shape):
+    operators, matrices = network(layers, image_shape)
+    composition, matrix = Composition(*operators), multiplied(matrices)
+    last = matrix.shape[1] - 1
+    for index in ([last], [0, 0, last, 0], np.random.default_rng(3).permutation(last + 1), []):
+        index = np.array(index, dtype=np.int64)
+        atoms = composition.atoms(index)
+        assert atoms.shape == (len(matrix), len(index))
+        assert atoms.indices.dtype == atoms.indptr.dtype == np.int32
+        assert_allclose(atoms.toarray(), matrix[:, index], atol=1e-12 * np.abs(matrix).max())
+        assert_array_equal(composition.atoms(index.astype(np.int32)).toarray(), atoms.toarray())
+
+
+@each_network
+def test_an_image_does_not_depend_on_its_neighbours(layers, image_shape):
+    composition = Composition(*network(layers, image_shape)[0])
+    maps, images = draw((3, *composition.maps_shape)), draw((3, *composition.images_shape))
+    drawn, correlated = composition.forward(maps), composition.adjoint(images)
+    for one in range(3):
+        assert_array_equal(composition.forward(maps[one : one + 1])[0], drawn[one])
+        assert_array_equal(composition.adjoint(images[one : one + 1])[0], correlated[one])
+
+
+def test_a_composition_leaves_its_arguments_alone():
+    composition = Composition(*network(*NETWORKS["ragged"])[0])
+    maps, images = draw((2, *composition.maps_shape)), draw((2, *composition.images_shape))
+    composition.forward(maps)
+    composition.adjoint(images)
+    assert_array_equal(maps, draw(maps.shape))
+    assert_array_equal(images, draw(images.shape))

@@ -1,0 +1,388 @@
+"""What AdaptiveDeconvNet says to bad parameters, bad input and silence, row by row."""
+
+import inspect
+import re
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from reference.faults import table
+from scipy.sparse import csr_array
+from sklearn.exceptions import NotFittedError
+
+from skdeconv import AdaptiveCode, AdaptiveDeconvNet, HierarchicalDeconvNet, SparseMaps
+from skdeconv._adaptive._learner import AdaptiveLearner
+from skdeconv.datasets import make_sparse_images
+from skdeconv.exceptions import ZeroMapsWarning
+
+NAN, INF = float("nan"), float("inf")
+NOISE = np.random.default_rng(0).random((6, 8, 8))
+COLOUR = np.random.default_rng(1).random((6, 8, 8, 2))
+PER_LAYER = [
+    "filter_size", "pooling", "lam", "inference", "n_inference_steps", "beta", "max_iter", "tol",
+    "batch_size", "cg_max_iter", "n_learning_steps", "init",
+]  # fmt: skip
+
+
+def net_of(*n_filters, **options):
+    options = {"lam": 5.0, "max_iter": 1, "n_inference_steps": 3, "random_state": 0} | options
+    return AdaptiveDeconvNet(n_filters, 3, **{"pooling": (2, 2, 2)} | options)
+
+
+def wrong_reals(*more):
+    """Values that no real parameter takes, alone and as that of the second layer."""
+    rows = [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), ((1.0, "x"), TypeError, "2.*'x'"),
+            ((1.0, NAN), ValueError, "2.*nan"), ((1.0, True), TypeError, "2.*True")]  # fmt: skip
+    return [*rows, *more]
+
+
+def wrong_counts(*more):
+    """The same for integers above 0."""
+    return [("x", TypeError, "'x'"), (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"),
+            (0, ValueError, "0"), ((2, 0), ValueError, "of layer 2.*0"),
+            ((2, True), TypeError, "of layer 2.*True"), ((2, 1.5), TypeError, "of layer 2.*1.5"),
+            *more]  # fmt: skip
+
+
+NO_NONE = (None, TypeError, "None")
+ONE, TWO = np.ones((2, 3, 3, 1)), np.ones((3, 3, 3, 1))
+# Of a net of 2 and 3 filters. Parameter: [(value, error, what the message says besides), ...]
+PARAMETERS = {
+    "n_filters": [(9, TypeError, "tuple.*got 9"), ("9", TypeError, "tuple"),
+                  (None, TypeError, "tuple"), (np.array([2, 3]), TypeError, "tuple"),
+                  ((), ValueError, "none"), ((2, 0), ValueError, "of layer 2.*0"),
+                  ((2, 2.5), TypeError, "of layer 2.*2.5"), ((2, "3"), TypeError, "'3'"),
+                  ((2, True), TypeError, "of layer 2.*True"), ((2, (3,)), TypeError, "integer")],
+    "filter_size": [("7", TypeError, "'7'"), (None, TypeError, "None"), (0, ValueError, "0"),
+                    ((3, 0), ValueError, "0"), ((3, (3,)), ValueError, "pair"),
+                    ((3, (3, 2.5)), TypeError, "2.5"), ((3, NAN), TypeError, "nan"),
+                    (((3, 3), "3"), TypeError, "'3'")],
+    "pooling": [(3, ValueError, "triple.*got 3"), ("333", ValueError, "triple.*'333'"),
+                ((2, 2), ValueError, "triple"), ((2, 2, 2, 2), ValueError, "triple"),
+                ((0, 2, 2), ValueError, "0"), ((2, 2, 1.5), TypeError, "1.5"),
+                ((2, 2, "2"), TypeError, "'2'"), ((True, 2, 2), TypeError, "True"),
+                ((None, (2, 2)), ValueError, r"of layer 2 must be a triple.*\(2, 2\)"),
+                (((2, 2, 2), (2, 2, 0)), ValueError, "of layer 2.*0"),
+                (((2, 2, 2), (2, NAN, 1)), TypeError, "of layer 2.*nan"),
+                (((2, 2, 2), 2), ValueError, "of layer 2.*got 2"),
+                (np.array([2, 2, 2]), ValueError, "triple"),
+                ((None, None, 2), ValueError, "2 layers")],
+    "lam": wrong_reals(NO_NONE, (0.0, ValueError, "0"), ((1.0, 0.0), ValueError, "of layer 2.*0"),
+                       ((1, INF), ValueError, "of layer 2.*inf"), ((1, None), TypeError, "2.*None"),
+                       ((-1.0, 1.0), ValueError, "of layer 1.*-1")),
+    "inference": [(1, TypeError, "'fista', 'ista', 'coordinate_descent'"), NO_NONE,
+                  ("lars", ValueError, "'lars'"), (("fista", "x"), ValueError, "of layer 2.*'x'"),
+                  (("fista", None), TypeError, "of layer 2.*None")],
+    "n_inference_steps": wrong_counts(NO_NONE),
+    "beta": wrong_reals((0, ValueError, "0"), ((None, 0.0), ValueError, "of layer 2.*0"),
+                        ((None, -INF), ValueError, "of layer 2.*inf")),
+    "image_shape": [("8x8", TypeError, "8x8"), ((8, 9), ValueError, r"\(8, 9\)")],
+    "output": [(1, TypeError, "'layer1', 'top'"), ("rows", ValueError, "'layer1', 'top'"), NO_NONE],
+    "layout": [(1, TypeError, "'rows', 'maps'"), ("top", ValueError, "'rows', 'maps'"), NO_NONE],
+    "sparse_output": [("no", TypeError, "True or False"), (0, TypeError, "True or False")],
+    "max_iter": wrong_counts(NO_NONE),
+    "tol": wrong_reals(NO_NONE, (-1, ValueError, "-1"), ((0, -1), ValueError, "of layer 2.*-1")),
+    "batch_size": [("all", ValueError, "'all'"), *wrong_counts()[1:4], ((2, 0), ValueError, "0"),
+                   ((2, "all"), ValueError, "'all'"), ((None, NAN), TypeError, "nan")],
+    "cg_max_iter": wrong_counts(NO_NONE),
+    "n_learning_steps": wrong_counts(),
+    "keep_maps": [("no", TypeError, "True or False"), ((True, False), TypeError, "True or False")],
+    "init": [("noise", TypeError, "'noise'"), (TWO, ValueError, r"of layer 1.*\(3, 3, 3, 1\)"),
+             ((ONE, ONE), ValueError, r"of layer 2.*\(3, 3, 3, 1\)"),
+             ((ONE, 1.0), TypeError, "of layer 2.*1.0"),
+             ((None, TWO * NAN), ValueError, "of layer 2.*NaN"),
+             ((ONE, TWO * 0), ValueError, "of layer 2.*zero"),
+             ((ONE, np.ones((3, 3, 3, 2))), ValueError, r"of layer 2.*\(3, 3, 3, 2\)")],
+    "warm_start": [("no", TypeError, "True or False"), (1, TypeError, "True or False")],
+    "n_jobs": [("2", TypeError, "'2'"), (0, ValueError, "0"), ((1, 1), TypeError, "integer")],
+    "random_state": [("x", ValueError, "'x'"), (-1, ValueError, "-1"), (1.5, ValueError, "1.5")],
+    "verbose": [("x", TypeError, "'x'"), (-1, ValueError, "-1"), ((0, 1), TypeError, "integer")],
+}  # fmt: skip
+# Parameters that transform reads as well.
+OF_INFERENCE = [
+    "pooling", "lam", "inference", "n_inference_steps", "beta", "output", "layout", "sparse_output",
+    "n_jobs",
+]  # fmt: skip
+
+
+@pytest.fixture
+def no_learning(monkeypatch):
+    def work(self):
+        pytest.fail("learning has begun")
+
+    monkeypatch.setattr(AdaptiveLearner, "run_epoch", work)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return net_of(2, 3).fit(NOISE)
+
+
+@pytest.mark.parametrize(("name", "value", "error", "message"), table(PARAMETERS))
+def test_bad_parameters_are_told_before_the_first_layer(name, value, error, message, no_learning):
+    net = net_of(2, 3).set_params(**{name: value})
+    with pytest.raises(error, match=message) as caught:
+        net.fit(NOISE)
+    assert name in str(caught.value)
+    assert not any(attribute.endswith("_") for attribute in vars(net))
+
+
+def test_every_parameter_is_in_the_table():
+    assert set(PARAMETERS) == set(AdaptiveDeconvNet().get_params())
+    assert set(PARAMETERS) == set(inspect.signature(AdaptiveDeconvNet).parameters)
+
+
+@pytest.mark.parametrize("n_values", [1, 3])
+@pytest.mark.parametrize("name", PER_LAYER)
+def test_tuples_have_a_value_for_each_layer(name, n_values, no_learning):
+    value = (2, 2, 1) if name == "pooling" else getattr(net_of(2, 3), name)
+    for form in ((value,) * n_values, [value] * n_values):
+        with pytest.raises(ValueError, match=rf"^{name} must be .* 2 layers.*got {n_values} in"):
+            net_of(2, 3).set_params(**{name: form}).fit(NOISE)
+
+
+@pytest.mark.parametrize("name", PER_LAYER)
+@pytest.mark.parametrize("layer", [1, 2])
+def test_messages_name_the_layer(name, layer, no_learning):
+    values = [None if name in ("pooling", "beta", "n_learning_steps", "init") else 1] * 2
+    if name == "inference":
+        values = ["ista"] * 2
+    values[layer - 1] = "x"
+    with pytest.raises((TypeError, ValueError), match=f"^{name} of layer {layer} must"):
+        net_of(2, 3).set_params(**{name: tuple(values)}).fit(NOISE)
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must"):
+        net_of(2).set_params(**{name: ("x",)}).fit(NOISE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    table({name: PARAMETERS[name] for name in OF_INFERENCE}),
+)
+def test_bad_parameters_of_a_fitted_net(name, value, error, message, net):
+    net = deepcopy(net).set_params(**{name: value})
+    for method in ("transform", "encode", "top_activations"):
+        with pytest.raises(error, match=message) as caught:
+            getattr(net, method)(NOISE)
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_filters": (2,)}, "fewer layers than the fit before"),
+        ({"n_filters": (2, 4)}, r"filters_ of layer 2 of the fit before .*\(4, 3, 3, 1\)"),
+        ({"n_filters": (3, 3, 2)}, r"filters_ of layer 1 of the fit before .*\(3, 3, 3, 1\)"),
+        ({"filter_size": (3, 2)}, r"of layer 2 .*\(3, 3, 3, 1\)"),
+        ({"pooling": ((2, 2, 1), None)}, r"of layer 2 .*\(3, 3, 3, 2\)"),
+        ({"max_iter": (1, 0)}, "max_iter"),
+    ],
+)
+def test_a_warm_start_must_fit(options, message, request):
+    net = net_of(2, 3, warm_start=True).fit(NOISE)
+    before = vars(net).copy()
+    request.getfixturevalue("no_learning")
+    with pytest.raises(ValueError, match=message):
+        net.set_params(**options).fit(NOISE)
+    assert net.filters_ is before["filters_"]
+    with pytest.raises(ValueError, match=r"of layer 1 of the fit before.*\(2, 3, 3, 2\)"):
+        net.set_params(n_filters=(2, 3), filter_size=3, pooling=(2, 2, 2), max_iter=1).fit(COLOUR)
+    assert net.filters_ is before["filters_"]
+    assert net.n_features_in_ == 64
+
+
+CODES = np.ones((2, 10 * 10 * 2))
+IMAGE_FAULTS = {
+    "empty": (np.empty((0, 8, 8)), ValueError, "0 sample"),
+    "five dimensions": (np.ones((2, 8, 8, 1, 1)), ValueError, "5 dimensions"),
+    "one dimension": (np.ones(64), ValueError, "Reshape your data"),
+    "None": (None, ValueError, "scalar array"),
+    "complex": (NOISE * 1j, ValueError, "Complex data not supported"),
+    "text": (np.full((2, 64), "a", dtype=object), ValueError, "could not convert string"),
+    "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
+    "NaN": (NOISE * NAN, ValueError, "NaN"),
+    "infinity": (NOISE * INF, ValueError, "infinity"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+}
+SHAPE_FAULTS = {
+    "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
+    "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
+    "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
+}
+ROW_FAULTS = {
+    "codes of the second layer": (np.ones((2, 7 * 7 * 3)), ValueError, "147 features.*200"),
+    "maps of the second layer": (np.ones((2, 7, 7, 3)), ValueError, r"\(2, 7, 7, 3\).*10, 10, 2"),
+    "sparse maps of the second layer": (
+        SparseMaps([csr_array((49, 3))], [(7, 7)]), ValueError, r"\(7, 7, 3\).*\(10, 10, 2\)"
+    ),
+    "sparse rows of the second layer": (csr_array((2, 147)), ValueError, "147 features.*200"),
+    "no maps": (SparseMaps([], []), ValueError, "0 samples"),
+    "NaN": (CODES * NAN, ValueError, "NaN"),
+    "empty": (CODES[:0], ValueError, "0 sample"),
+    "one dimension": (CODES[0], ValueError, "Reshape your data"),
+}  # fmt: skip
+CODE_FAULTS = {
+    "rows": (CODES, TypeError, "code must be an AdaptiveCode, as encode gives it"),
+    "maps": (SparseMaps([csr_array((100, 2))], [(10, 10)]), TypeError, "AdaptiveCode"),
+    "None": (None, TypeError, "AdaptiveCode.*None"),
+    "images": (NOISE, TypeError, "AdaptiveCode"),
+}
+METHODS = {
+    "fit": IMAGE_FAULTS,
+    "fit_transform": IMAGE_FAULTS,
+    "transform": IMAGE_FAULTS | SHAPE_FAULTS,
+    "score": IMAGE_FAULTS | SHAPE_FAULTS,
+    "encode": IMAGE_FAULTS | SHAPE_FAULTS,
+    "top_activations": IMAGE_FAULTS | SHAPE_FAULTS,
+    "inverse_transform": ROW_FAULTS,
+    "to_maps": ROW_FAULTS,
+    "decode": CODE_FAULTS,
+    "project": CODE_FAULTS,
+    "cascade": CODE_FAULTS,
+    "get_feature_names_out": {"two names": (["a", "b"], ValueError, "input_features should")},
+}
+# Inherited from scikit-learn, and tested there.
+INHERITED = {
+    "get_params", "set_params", "get_metadata_routing", "set_output", "set_callbacks",
+    "propagate_callback_context",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "error", "message"),
+    [
+        pytest.param(method, *row, id=f"{method}-{fault}")
+        for method, faults in METHODS.items()
+        for fault, row in faults.items()
+    ],
+)
+def test_bad_input(method, value, error, message, net):
+    before = vars(net).copy()
+    with pytest.raises(error, match=message):
+        getattr(net, method)(value)
+    assert vars(net).keys() == before.keys()
+    assert all(vars(net)[name] is before[name] for name in before)
+
+
+def test_every_public_method_is_in_the_table():
+    names = {name for name in dir(AdaptiveDeconvNet) if not name.startswith("_")}
+    assert names - INHERITED == set(METHODS)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform"}))
+def test_methods_of_an_unfitted_net(method):
+    values = [] if method == "get_feature_names_out" else [NOISE]
+    with pytest.raises(NotFittedError, match="AdaptiveDeconvNet instance is not fitted yet"):
+        getattr(AdaptiveDeconvNet(), method)(*values)
+
+
+LAYERS = [
+    (0, ValueError, "from 1, the lowest, to 2"), (3, ValueError, "from 1, the lowest, to 2"),
+    (-1, ValueError, "got -1"), ("top", TypeError, "'top'"), (True, TypeError, "True"),
+    (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"), ((1,), TypeError, "integer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "error", "message"), LAYERS)
+@pytest.mark.parametrize("method", ["decode", "project", "cascade", "top_activations"])
+def test_layers_count_from_one(method, layer, error, message, net):
+    value = NOISE if method == "top_activations" else net.encode(NOISE[:1])
+    with pytest.raises(error, match=message) as caught:
+        getattr(net, method)(value, layer)
+    assert "layer must be" in str(caught.value)
+    if method != "top_activations" and layer == 3:
+        with pytest.raises(ValueError, match="to 1, the top"):
+            getattr(net, method)(value[:, :1], 2)
+
+
+@pytest.mark.parametrize("value", [0, -1, "a", 1.5, True, None])
+def test_numbers_of_activations_are_positive_integers(value, net):
+    error, code = ValueError if type(value) is int else TypeError, net.encode(NOISE[:1])
+    for method, X in (("project", code), ("cascade", code), ("top_activations", NOISE)):
+        with pytest.raises(error, match=f"^k .*{value}"):
+            getattr(net, method)(X, k=value)
+
+
+@pytest.mark.parametrize(
+    ("to", "error"), [("layer2", ValueError), (1, TypeError), (None, TypeError)]
+)
+def test_projections_go_to_pixels_or_the_first_layer(to, error, net):
+    with pytest.raises(error, match=r"^to must be one of 'pixels', 'layer1'"):
+        net.project(net.encode(NOISE), to=to)
+
+
+@pytest.mark.parametrize("method", ["decode", "project", "cascade"])
+def test_codes_must_be_those_of_the_net(method, net):
+    draw, code = getattr(net, method), net.encode(NOISE[:1])
+    deeper = net_of(2, 3, 2).fit(NOISE).encode(NOISE[:1])
+    with pytest.raises(ValueError, match="code has 3 layers, the net 2"):
+        draw(deeper)
+    with pytest.raises(ValueError, match=r"maps of shape \(7, 7, 4\) in layer 2.*\(7, 7, 3\)"):
+        draw(net_of(2, 4).fit(NOISE).encode(NOISE[:1]))
+    with pytest.raises(ValueError, match=r"switches must be integers of shape \(1, 5, 5\)"):
+        draw(net_of(4, 3).fit(NOISE).encode(NOISE[:1]))
+    larger = net_of(2, 3).fit(np.ones((1, 9, 9)) + NOISE[:, :1, :1]).encode(np.ones((1, 9, 9)))
+    small = AdaptiveCode(larger.maps, larger.switches, [(8, 8)])
+    with pytest.raises(ValueError, match=r"code holds maps of shape|switches must be"):
+        draw(small)
+    first = code.switches[0][0]
+    for wrong, message in (
+        (np.full_like(first, 8), "switches point out of blocks"),
+        (first.astype(int) - 9, "switches point out"),
+        (first.astype(float), r"integers of shape \(1, 5, 5\).*float64"),
+        (first[:4], r"got uint8 of shape \(1, 4, 5\)"),
+        (first[..., 0], "integers|axis|axes|dimension"),
+    ):
+        changed = AdaptiveCode(code.maps, [[wrong], code.switches[1]], code.image_shapes)
+        with pytest.raises(ValueError, match=message):
+            draw(changed)
+
+
+@pytest.mark.parametrize("n_filters", [(2,), (2, 3, 4)])
+@pytest.mark.parametrize("method", ["transform", "encode", "score", "top_activations"])
+def test_another_number_of_layers_needs_another_fit(method, n_filters):
+    net = net_of(2, 3).fit(NOISE).set_params(n_filters=n_filters)
+    with pytest.raises(ValueError, match="another number of layers than the fit, 2; call fit"):
+        getattr(net, method)(NOISE)
+    assert net.set_params(n_filters=(2, 3)).transform(NOISE).any()
+
+
+def test_no_code_of_another_kind_of_net(net):
+    hierarchy = HierarchicalDeconvNet((2, 3), 3, max_iter=1, lam=10.0).fit(NOISE)
+    with pytest.raises(TypeError, match="AdaptiveCode"):
+        net.decode(hierarchy.encode(NOISE))
+
+
+LEVELS = re.compile(r"lam=1e-05 of layer (\d) is too small .* above lam=([\d.e+-]+)\.$")
+
+
+def told(caught):
+    """Layer and lam that the warning of zero maps names."""
+    messages = [str(one.message) for one in caught if one.category is ZeroMapsWarning]
+    assert len(messages) == 1
+    layer, lam = LEVELS.search(messages[0]).groups()
+    return int(layer), float(lam)
+
+
+@pytest.mark.parametrize("inference", ["fista", "ista", "coordinate_descent"])
+@pytest.mark.parametrize("silent", [1, 2])
+def test_silence_is_told_with_the_lam_that_ends_it(silent, inference):
+    images = make_sparse_images(6, (12, 11), filter_size=3, density=0.03, random_state=0).images
+    lam = tuple(1e-5 if layer == silent else 4.0 for layer in (1, 2))
+    net = net_of(2, 3, lam=lam, inference=inference)
+    for method in ("fit", "encode", "transform"):
+        if method == "transform" and silent == 1:
+            # What is returned is not zero.
+            assert net.transform(images).any()
+            continue
+        with pytest.warns(ZeroMapsWarning) as caught:
+            getattr(net, method)(images)
+        layer, needed = told(caught)
+        assert layer == silent
+        below, above = (
+            deepcopy(net).set_params(lam=tuple(factor * needed if one < 1 else one for one in lam))
+            for factor in (0.99, 1.01)
+        )
+        with pytest.warns(ZeroMapsWarning, match=f"layer {silent}"):
+            assert not below.encode(images).maps[silent - 1].to_dense().any()
+        assert above.encode(images).maps[silent - 1].to_dense().any()
