@@ -236,15 +236,17 @@ class Learner:
         )
 
 
-def check_batch_size(batch_size, n_samples, pixels, of_auto=_BATCH_PIXELS) -> int:
+def check_batch_size(
+    batch_size, n_samples, pixels, of_auto=_BATCH_PIXELS, name="batch_size"
+) -> int:
     """Number of images of an update, from the constructor parameter.
 
     "auto" takes ``of_auto`` pixels.
     """
     if isinstance(batch_size, str) and batch_size != "auto":
-        raise ValueError(f'batch_size must be an integer, "auto" or None, got {batch_size!r}.')
+        raise ValueError(f'{name} must be an integer, "auto" or None, got {batch_size!r}.')
     if batch_size is not None and not isinstance(batch_size, str):
-        return check_integer("batch_size", batch_size, min_val=1)
+        return check_integer(name, batch_size, min_val=1)
     if batch_size is None:
         return n_samples
     return min(max(1, of_auto // pixels), max(1, n_samples // _LEAST_UPDATES))

@@ -65,16 +65,16 @@ def check_jobs(n_jobs) -> None:
         raise ValueError("n_jobs must be a number of workers, -1 for all cores, or None; got 0.")
 
 
-def check_filter_size(filter_size, height) -> tuple[int, int]:
+def check_filter_size(filter_size, height, name="filter_size") -> tuple[int, int]:
     """(h, w) from an integer or a pair; an integer means (1, size) where the height is 1."""
     if isinstance(filter_size, tuple | list):
         if len(filter_size) != 2:
-            raise ValueError(f"filter_size must be an integer or a pair, got {filter_size!r}.")
-        h, w = (check_integer("filter_size", size, min_val=1) for size in filter_size)
+            raise ValueError(f"{name} must be an integer or a pair, got {filter_size!r}.")
+        h, w = (check_integer(name, size, min_val=1) for size in filter_size)
         return h, w
     if not isinstance(filter_size, Integral):
-        raise TypeError(f"filter_size must be an integer or a pair, got {filter_size!r}.")
-    size = check_integer("filter_size", filter_size, min_val=1)
+        raise TypeError(f"{name} must be an integer or a pair, got {filter_size!r}.")
+    size = check_integer(name, filter_size, min_val=1)
     return (1 if height == 1 else size), size
 
 

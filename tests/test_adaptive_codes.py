@@ -369,3 +369,12 @@ def test_images_may_be_smaller_than_filters_and_blocks(shape, inference):
     )
     assert net.top_activations(X, k=2).samples.shape == (2, 2)
     assert len(net.cascade(code[0])) == 3
+
+
+def test_zero_images_have_zero_codes():
+    X = np.zeros((3, 8, 8))
+    net = net_of(2, 3).fit(X)
+    assert_unit_norms(net)
+    assert not net.transform(X).any()
+    assert net.score(X) == 1
+    assert all((np.array(costs) == 0).all() for costs in net.cost_)

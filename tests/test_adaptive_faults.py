@@ -381,7 +381,8 @@ def test_silence_is_told_with_the_lam_that_ends_it(silent, inference):
         assert layer == silent
         below, above = (
             deepcopy(net).set_params(lam=tuple(factor * needed if one < 1 else one for one in lam))
-            for factor in (0.99, 1.01)
+            # Coordinate descent takes zeros that are within its tolerance.
+            for factor in (0.99, 1.3 if inference == "coordinate_descent" else 1.01)
         )
         with pytest.warns(ZeroMapsWarning, match=f"layer {silent}"):
             assert not below.encode(images).maps[silent - 1].to_dense().any()

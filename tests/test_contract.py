@@ -29,14 +29,19 @@ NETS = [
 ]
 QUICK = {"filter_size": 3, "lam": 5.0, "max_iter": 1, "n_inference_steps": 2, "random_state": 0}
 PAPER = {"inference": "ista", "n_learning_steps": 1, "keep_maps": True, "batch_size": 10}
+TRIPLES = ((2, 2, 2), None, (3, 1, 1))
 ADAPTIVE = [
-    AdaptiveDeconvNet((3, 4), **QUICK | {"n_inference_steps": 5}, batch_size=20),
-    AdaptiveDeconvNet((3, 2, 2), pooling=((2, 2, 2), None, (3, 1, 1)), output="top", **PAPER | QUICK),
+    AdaptiveDeconvNet((3, 4), **QUICK, batch_size=20, cg_max_iter=1),
+    AdaptiveDeconvNet((3, 2, 2), pooling=TRIPLES, output="top", **PAPER, **QUICK),
     AdaptiveDeconvNet(
-        (2, 3), pooling=(1, 2, 2), inference="coordinate_descent", sparse_output=True,
-        batch_size=None, **QUICK,
+        (2, 2),
+        pooling=(1, 2, 2),
+        inference="coordinate_descent",
+        sparse_output=True,
+        batch_size=None,
+        **QUICK | {"n_inference_steps": 1},
     ),
-]  # fmt: skip
+]
 # The checks' data may be too small for lam, or too large for the solver's default iterations.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

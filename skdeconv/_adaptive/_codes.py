@@ -49,7 +49,6 @@ class SwitchedCodes:
         ZeroMapsWarning
             As in ``transform``, for any layer.
         """
-        check_is_fitted(self)
         stack, images, encoded = self._encode(X)
         for number, layer in enumerate(zip(*encoded, strict=True), 1):
             if not any(len(one.index) for one in layer):
@@ -251,15 +250,16 @@ class SwitchedCodes:
             projections=projections,
         )
 
-    def _encode(self, X, number=None, task=encode_images):
+    def _encode(self, X, number=None, task=encode_images, as_rows=False):
         """A stack, images, and what the task finds in as many layers as ``number``, or in all."""
+        check_is_fitted(self)
         codings, _ = check_codings(self)
         if len(codings) != len(self.filters_):
             raise ValueError(
                 f"n_filters={self.n_filters} has another number of layers than the fit, "
                 f"{len(self.filters_)}; call fit again."
             )
-        images = self._check_images(X)
+        images = self._check_images(X, as_rows)
         stack = self._stack(images.shape[2:], images.dtype, number)
         with Parallel(n_jobs=self.n_jobs) as parallel:
             return stack, images, task(stack, codings[:number], images, parallel)
@@ -310,14 +310,16 @@ class SwitchedCodes:
             for image, below in zip(images, switches, strict=True)
         )
         largest = float(max(pulls))
-        if largest > 0:
-            lam = check_codings(self)[0][number - 1].weight
-            warnings.warn(
-                f"All maps are zero: lam={lam} of layer {number} is too small for these images. "
-                f"With these filters maps become non-zero above lam={1 / largest:.3g}.",
-                ZeroMapsWarning,
-                stacklevel=stacklevel,
-            )
+        if not largest:
+            return
+        lam, needed = check_codings(self)[0][number - 1].weight, 1 / largest
+        reason = "is too small for these images" if lam <= needed else "is hardly large enough"
+        warnings.warn(
+            f"All maps are zero: lam={lam} of layer {number} {reason}. With these filters maps "
+            f"become non-zero above lam={needed:.3g}.",
+            ZeroMapsWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def _largest(maps, k):

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel
-from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._adaptive._codes import SwitchedCodes
 from skdeconv._adaptive._learner import AdaptiveLearner
@@ -327,10 +326,9 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         ZeroMapsWarning
             If ``lam`` is so small that the top maps of all images that are not zero are zero.
         """
-        check_is_fitted(self)
         in_first = self.output == "layer1"
         task = explained_by_top if in_first else encode_images
-        stack, images, encoded = self._encode(X, task=task)
+        stack, images, encoded = self._encode(X, task=task, as_rows=True)
         depth = len(self.filters_)
         shape = stack.maps_shape(1 if in_first else depth)
         codes = codes_of(encoded if in_first else [layers[-1] for layers in encoded], shape)

@@ -122,7 +122,7 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
     for index, layer in enumerate(_layers(net, len(blocks), "n_filters", *names, "init")):
         of, n_filters, filter_size, n_steps, batch_size, n_cg, max_iter, tol, init = layer
         n_filters = check_integer(f"n_filters{of}", n_filters, min_val=1)
-        shape = n_filters, n_channels, *check_filter_size(filter_size, height)
+        shape = n_filters, n_channels, *check_filter_size(filter_size, height, f"filter_size{of}")
         first = None if init is None else normalized(_first(f"init{of}", init, shape, dtype))
         kept = warm and index < len(net.filters_)
         if kept:
@@ -139,7 +139,7 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
                 blocks[index],
                 coding,
                 first,
-                check_batch_size(batch_size, n_samples, pixels, _BATCH_PIXELS),
+                check_batch_size(batch_size, n_samples, pixels, _BATCH_PIXELS, f"batch_size{of}"),
                 check_integer(f"cg_max_iter{of}", n_cg, min_val=1),
                 0 if final else n_passes,
                 keep_maps,

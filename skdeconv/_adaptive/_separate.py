@@ -118,6 +118,8 @@ def strongest_parts(stack, switches, number, index, values, k):
     index, values : ndarray of shape (n_coefficients * k,)
         Flat positions in the maps below, and the coefficients there; zeros where there are fewer.
     """
+    if not len(index):
+        return index, values
     patches = draw_separately(stack, switches, number, index, values, last=number - 1)
     shapes = stack.blocks[number - 2], stack.maps_shape(number - 1)
     below = index_in_maps(patches, switches[number - 2], *shapes).reshape(len(index), -1)

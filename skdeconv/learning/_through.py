@@ -48,8 +48,11 @@ def descend_through(filters, lowers, maps, n_steps):
         if curvature == 0:
             break
         length = dtype.type(energy / curvature)
-        filters = filters + length * direction
-        residuals = [old - length * new for old, new in zip(residuals, images, strict=True)]
+        moved = [old - length * new for old, new in zip(residuals, images, strict=True)]
+        if not _energy(moved) < _energy(residuals):
+            # At the solution directions are made of rounding errors.
+            break
+        filters, residuals = filters + length * direction, moved
         descent = _pulled(lowers, maps, residuals, filters.shape)
         before, energy = energy, _energy([descent])
         direction = descent + dtype.type(energy / before) * direction

@@ -57,7 +57,8 @@ def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.
         (2, rows, columns),
         (3, columns, 1),
     ):
-        best, place = _reduced(best, place, axis, size, kind.type(stride))
+        # The stride of a single map may be too large for the type, and is not used.
+        best, place = _reduced(best, place, axis, size, kind.type(stride if size > 1 else 0))
     sign = (best & 1) ^ 1
     bits = (best >> 1) | (sign << (8 * best.itemsize - 1))
     return bits.view(maps.dtype), place
