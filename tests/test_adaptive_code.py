@@ -40,7 +40,12 @@ def code(net, images):
 def large_net(channels=()):
     """A net of whose fields only the third is more than half of the image, and images."""
     X = images_of(32, 32, *channels, n_samples=2, n_filters=3, filter_size=5, density=0.01)
-    options = OPTIONS | {"filter_size": 5, "lam": 9.0, "n_inference_steps": 5}
+    options = OPTIONS | {
+        "filter_size": 5,
+        "lam": 9.0,
+        "n_inference_steps": 5,
+        "pooling": ((2, 3, 2), (3, 2, 2), None),
+    }
     return AdaptiveDeconvNet((4, 6, 3), **options).fit(X), X
 
 
@@ -287,6 +292,15 @@ def test_images_without_coefficients_draw_nothing(layer, net, images):
     assert [one.nnz > 0 for one in maps.maps] == [True] * 3 + [False] * 3 + [True] * 3
     assert {one.shape for one in maps.maps} == {(14 * 13, 4)}
     assert not any(one.any() for one in net.cascade(code[1], layer, 2))
+
+
+@pytest.mark.parametrize("layer", [2, 3])
+def test_large_images_without_coefficients_draw_nothing(layer, large):
+    net, _ = large
+    code = net.encode(np.zeros((1, 32, 32)))
+    assert not net.project(code, layer, 2).any()
+    assert not any(one.nnz for one in net.project(code, layer, 2, to="layer1").maps)
+    assert not any(one.any() for one in net.cascade(code, layer, 2))
 
 
 def test_many_patches_are_drawn_a_few_at_a_time(net, code, monkeypatch):
