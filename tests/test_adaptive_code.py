@@ -141,9 +141,7 @@ def test_images_that_are_not_there(key, code):
 
 
 def test_codes_are_iterated_over_image_by_image(net, code):
-    singles = list(code)
-    assert len(singles) == 4
-    drawn = np.concatenate([net.decode(one) for one in singles])
+    drawn = [net.decode(one)[0] for one in code]
     np.testing.assert_array_equal(drawn, net.decode(code))
 
 
@@ -294,13 +292,12 @@ def test_images_without_coefficients_draw_nothing(layer, net, images):
     assert not any(one.any() for one in net.cascade(code[1], layer, 2))
 
 
-@pytest.mark.parametrize("layer", [2, 3])
-def test_large_images_without_coefficients_draw_nothing(layer, large):
+def test_large_images_without_coefficients_draw_nothing(large):
     net, _ = large
     code = net.encode(np.zeros((1, 32, 32)))
-    assert not net.project(code, layer, 2).any()
-    assert not any(one.nnz for one in net.project(code, layer, 2, to="layer1").maps)
-    assert not any(one.any() for one in net.cascade(code, layer, 2))
+    for layer in (2, 3):
+        assert not net.project(code, layer, 2).any()
+        assert not any(one.any() for one in net.cascade(code, layer, 2))
 
 
 def test_many_patches_are_drawn_a_few_at_a_time(net, code, monkeypatch):

@@ -129,12 +129,13 @@ def test_passes_end_by_tol_or_max_iter(images):
 
 
 def test_the_cost_of_a_pass_is_the_mean_cost_of_an_image(images):
-    # With all images in one batch the first pass is inference with the first filters.
+    # With all images in one batch the first pass is inference with the first filters. Switches
+    # for the layer above come from all steps.
     init = tuple(np.random.default_rng(0).standard_normal((n, 3, 3, 1)) for n in (3, 4))
     net = net_of(3, 4, batch_size=None, max_iter=1, init=(init[0], np.repeat(init[1], 2, axis=3)))
-    net.fit(images)
-    for layer in (1, 2):
-        before = deepcopy(net)
+    net.set_params(n_learning_steps=(1, 5)).fit(images)
+    for layer, n_steps in ((1, 1), (2, 5)):
+        before = deepcopy(net).set_params(n_inference_steps=n_steps)
         first = before.init[layer - 1]
         before.filters_[layer - 1] = first / np.sqrt((first**2).sum((1, 2, 3), keepdims=True))
         costs = costs_of(before, before.encode(images), images, layer, 4.0)

@@ -102,6 +102,8 @@ class AdaptiveCode:
                 "holds the switches of all layers below its maps."
             )
         chosen = np.atleast_1d(np.arange(len(self))[images])
+        if chosen.ndim > 1:
+            raise IndexError(f"images must be an integer, slice, mask or array, got {images!r}.")
         return AdaptiveCode(
             [self.maps[layer][chosen] for layer in depth],
             [[self.switches[layer][i] for i in chosen] for layer in depth],

@@ -277,6 +277,8 @@ class SwitchedCodes:
         """Number of a layer that the code has, counted from 1."""
         if not isinstance(code, AdaptiveCode):
             raise TypeError(f"code must be an AdaptiveCode, as encode gives it; got {code!r}.")
+        if not len(code):
+            raise ValueError("code holds no images; at least one is required.")
         if code.n_layers > len(self.filters_):
             raise ValueError(f"code has {code.n_layers} layers, the net {len(self.filters_)}.")
         return check_layer(layer, code.n_layers)

@@ -191,7 +191,7 @@ def _drawn_on_the_grid(pictures, convolution, block, switches):
             part = drawn[..., i * rows : (i + 1) * rows, j * columns : (j + 1) * columns, :]
             sums[i : i + height, j : j + width] += part
     sums = sums.transpose(2, 0, 3, 1, 4, 5)
-    sums = sums.reshape(len(pictures), sums.shape[1] * rows, -1, n_channels)
+    sums = sums.reshape(len(pictures), sums.shape[1] * rows, sums.shape[3] * columns, n_channels)
     _, image_height, image_width = convolution.images_shape
     inside = sums[:, h - 1 : h - 1 + image_height, w - 1 : w - 1 + image_width]
     return Patches(inside, np.zeros((len(pictures), 2), dtype=int))
