@@ -40,13 +40,8 @@ def code(net, images):
 def large_net(channels=()):
     """A net of whose fields only the third is more than half of the image, and images."""
     X = images_of(32, 32, *channels, n_samples=2, n_filters=3, filter_size=5, density=0.01)
-    options = OPTIONS | {
-        "filter_size": 5,
-        "lam": 9.0,
-        "n_inference_steps": 5,
-        "pooling": ((2, 3, 2), (3, 2, 2), None),
-    }
-    return AdaptiveDeconvNet((4, 6, 3), **options).fit(X), X
+    options = {"filter_size": 5, "lam": 9.0, "pooling": ((2, 3, 2), (3, 2, 2), None)}
+    return AdaptiveDeconvNet((4, 6, 3), **OPTIONS | options, n_inference_steps=5).fit(X), X
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +129,9 @@ def test_other_choices_of_layers_are_refused(layers, code):
         code[:, layers]
 
 
-@pytest.mark.parametrize("key", [4, -5, [0, 7], "a", 1.5, (0, slice(1), 0), [True, False]], ids=str)
+@pytest.mark.parametrize(
+    "key", [4, -5, [0, 7], "a", 1.5, True, (0, slice(1), 0), [True, False]], ids=str
+)
 def test_images_that_are_not_there(key, code):
     with pytest.raises(IndexError):
         code[key]
@@ -351,10 +348,12 @@ def test_cascades_split_a_coefficient_into_what_it_drives(layer, net, code):
         assert [len(one) for one in net.cascade(code)] == [1, 5, 25]
 
 
-def test_cascades_are_of_one_image(net, code):
-    for several in (code, code[:0]):
-        with pytest.raises(ValueError, match=f"code must be that of one image.*{len(several)}"):
-            net.cascade(several)
+def test_numbers_of_images_that_cannot_be_drawn(net, code):
+    with pytest.raises(ValueError, match=r"code must be that of one image.*4"):
+        net.cascade(code)
+    for method in (net.cascade, net.decode, net.project):
+        with pytest.raises(ValueError, match="code holds no images"):
+            method(code[:0])
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3, None])
