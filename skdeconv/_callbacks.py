@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-__all__ = ["CallbackSupportMixin", "with_callbacks"]
+__all__ = ["FIT_FRAMES", "CallbackSupportMixin", "with_callbacks"]
+
+# Frames that ``with_callbacks`` puts between a fit and who called it.
+FIT_FRAMES = 1
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
+    FIT_FRAMES = 0
 
     class _NoContext:
         """Takes every call of a callback context, and never asks to stop."""

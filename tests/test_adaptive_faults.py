@@ -173,7 +173,7 @@ def test_bad_parameters_of_a_fitted_net(name, value, error, message, net):
         ({"n_filters": (2, 4)}, r"filters_ of layer 2 of the fit before .*\(4, 3, 3, 1\)"),
         ({"n_filters": (3, 3, 2)}, r"filters_ of layer 1 of the fit before .*\(3, 3, 3, 1\)"),
         ({"filter_size": (3, 2)}, r"of layer 2 .*\(3, 3, 3, 1\)"),
-        ({"pooling": ((2, 2, 1), None)}, r"of layer 2 .*\(3, 3, 3, 2\)"),
+        ({"pooling": ((2, 2, 1), None)}, r"^pooling of layer 1 .*\(2, 2, 1\)"),
         ({"max_iter": (1, 0)}, "max_iter"),
     ],
 )

@@ -15,7 +15,7 @@ from skdeconv._adaptive._code import AdaptiveCode, code_of
 from skdeconv._adaptive._plan import check_codings
 from skdeconv._adaptive._separate import draw_separately, index_in_maps, strongest_parts
 from skdeconv._adaptive._stack import AdaptiveStack, codes_of, encode_images, switches_of
-from skdeconv._images import images_in_layout
+from skdeconv._images import full_shape, images_in_layout
 from skdeconv._maps import SparseMaps
 from skdeconv._projections import check_layer, strongest
 from skdeconv._validation import check_in, check_integer
@@ -51,7 +51,7 @@ class SwitchedCodes:
         """
         stack, images, encoded = self._encode(X)
         for number, layer in enumerate(zip(*encoded, strict=True), 1):
-            if not any(len(one.index) for one in layer):
+            if number < len(self.filters_) and not any(len(one.index) for one in layer):
                 self._warn_of_silence(number, stack, images, switches_of(encoded, number - 1))
         return code_of(encoded, stack, images.shape[2:])
 
@@ -250,7 +250,7 @@ class SwitchedCodes:
             projections=projections,
         )
 
-    def _encode(self, X, number=None, task=encode_images, as_rows=False):
+    def _encode(self, X, number=None, task=encode_images, as_rows=False, stacklevel=4):
         """A stack, images, and what the task finds in as many layers as ``number``, or in all."""
         check_is_fitted(self)
         codings, _ = check_codings(self)
@@ -262,7 +262,15 @@ class SwitchedCodes:
         images = self._check_images(X, as_rows)
         stack = self._stack(images.shape[2:], images.dtype, number)
         with Parallel(n_jobs=self.n_jobs) as parallel:
-            return stack, images, task(stack, codings[:number], images, parallel)
+            found = task(stack, codings[:number], images, parallel)
+            in_first = task is not encode_images
+            if not any(len((one if in_first else one[-1]).index) for one in found):
+                # Rare, so that switches which were not kept are worth finding again.
+                encoded = encode_images(stack, codings[:number], images, parallel)
+                number = len(stack.convolutions)
+                below = switches_of(encoded, number - 1)
+                self._warn_of_silence(number, stack, images, below, stacklevel)
+        return stack, images, found
 
     def _redrawn(self, X):
         stack, images, encoded = self._encode(X)
@@ -279,6 +287,10 @@ class SwitchedCodes:
             raise TypeError(f"code must be an AdaptiveCode, as encode gives it; got {code!r}.")
         if not len(code):
             raise ValueError("code holds no images; at least one is required.")
+        shapes, own = set(code.image_shapes), full_shape(self.image_shape_)[:2]
+        if len(shapes) > 1 or (self._layout != "list" and shapes != {own}):
+            wanted = "one shape" if self._layout == "list" else f"the shape {own} seen in fit"
+            raise ValueError(f"code must be of images of {wanted}, got {sorted(shapes)}.")
         if code.n_layers > len(self.filters_):
             raise ValueError(f"code has {code.n_layers} layers, the net {len(self.filters_)}.")
         return check_layer(layer, code.n_layers)

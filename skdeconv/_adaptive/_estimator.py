@@ -19,9 +19,8 @@ from skdeconv._adaptive._stack import (
     encode_images,
     explained_by_top,
     next_switches,
-    switches_of,
 )
-from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
+from skdeconv._callbacks import FIT_FRAMES, CallbackSupportMixin, with_callbacks
 from skdeconv._images import check_image_shape, check_images, full_shape
 from skdeconv._maps import map_shape_of, present_codes
 from skdeconv._transformer import MapsTransformer
@@ -32,7 +31,8 @@ from skdeconv.operators import compose
 
 def _rows_suffice(net):
     """Whether codes draw images without the switches of their own image."""
-    if net.output == "layer1" or all(block == (1, 1, 1) for block in net.pooling_[:-1]):
+    pooled = getattr(net, "pooling_", ())[:-1]
+    if net.output == "layer1" or all(block == (1, 1, 1) for block in pooled):
         return True
     raise AttributeError(
         'Maps of the top layer draw nothing without the switches of their image: use output="layer1'
@@ -67,22 +67,22 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         Height and width of the filters. A tuple always runs over the layers: rectangular filters of
         two layers are ``((7, 5), (5, 5))``. Where images have a height of 1 an integer means
         (1, ``filter_size``).
-    pooling : (int, int, int) or None, per layer, default=((3, 3, 3), (3, 3, 2), (3, 3, 2), \
-            (3, 3, 2))
+    pooling : (int, int, int) or None, per layer
         Rows, columns and neighbouring maps of a block; None for a layer without pooling. One triple
-        is for all layers. At the far ends blocks may be cut off.
+        is for all layers. By default (3, 3, 3) in the first layer and (3, 3, 2) above. At the far
+        ends blocks may be cut off.
     lam : float, per layer, default=(2.0, 0.5, 0.3, 0.2)
         Weight of the squared error, above 0. Larger: better reconstruction, less sparse maps. Its
         scale depends on that of the images.
     inference : {"fista", "ista", "coordinate_descent"}, per layer, default="fista"
-        How maps are inferred. "ista" is the algorithm of [1]_: gradient step, shrinkage, pooling
+        How maps are inferred. "ista" is the algorithm of [1]_: gradient step, pooling, shrinkage
         and unpooling. "fista" adds momentum. "coordinate_descent" solves layers 1 and 2 without
         pooling, pools once, and solves again with the switches held; in layers above the second,
         where atoms are too large, it is "fista".
     n_inference_steps : int, per layer, default=10
         Steps of inference, or rounds of coordinate descent.
     beta : float or None, per layer, default=None
-        Length of a step of "ista" and "fista", in equations 9 and 10 of [1]_. None takes the
+        Length of a step of "ista" and "fista", in equations 9 and 10 of [1]_. None estimates the
         longest that the operator allows with the switches of the image, and takes back steps that
         raise the cost. A given one is used as it is.
     image_shape : tuple of int, default=None
@@ -263,7 +263,9 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
                 step.call_on_fit_task_begin(**data)
                 costs.append(self._learn(learner, plan, number, step, data))
                 if plan.n_passes and learner.is_silent:
-                    self._warn_of_silence(number, learner.stack, images, switches, stacklevel=5)
+                    self._warn_of_silence(
+                        number, learner.stack, images, switches, stacklevel=4 + FIT_FRAMES
+                    )
                 stack = learner.stack
                 filters.append(learner.filters.transpose(0, 2, 3, 1).copy(order="C"))
                 if number < len(plans):
@@ -328,14 +330,10 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         """
         in_first = self.output == "layer1"
         task = explained_by_top if in_first else encode_images
-        stack, images, encoded = self._encode(X, task=task, as_rows=True)
+        stack, _, encoded = self._encode(X, task=task, as_rows=True, stacklevel=5)
         depth = len(self.filters_)
         shape = stack.maps_shape(1 if in_first else depth)
         codes = codes_of(encoded if in_first else [layers[-1] for layers in encoded], shape)
-        if not codes.nnz:
-            encoded = self._encode(X, depth - 1)[2]
-            below = switches_of(encoded, depth - 1)
-            self._warn_of_silence(depth, stack, images, below, stacklevel=4)
         return present_codes(codes, shape, self.layout, self.sparse_output)
 
     @available_if(_rows_suffice)

@@ -112,17 +112,18 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
     check_verbose(net.verbose)
     keep_maps = check_flag("keep_maps", net.keep_maps)
     warm = check_flag("warm_start", net.warm_start) and hasattr(net, "filters_")
-    if warm and len(net.filters_) > len(blocks):
-        raise ValueError(
-            f"n_filters={net.n_filters} has fewer layers than the fit before, which "
-            "warm_start=True goes on with; raise it, or fit afresh."
-        )
+    if warm:
+        _check_kept(net, blocks)
     names = "filter_size", "n_learning_steps", "batch_size", "cg_max_iter", "max_iter", "tol"
-    plans, pixels = [], height * width
+    plans, pixels, image_height = [], height * width, height
     for index, layer in enumerate(_layers(net, len(blocks), "n_filters", *names, "init")):
         of, n_filters, filter_size, n_steps, batch_size, n_cg, max_iter, tol, init = layer
         n_filters = check_integer(f"n_filters{of}", n_filters, min_val=1)
-        shape = n_filters, n_channels, *check_filter_size(filter_size, height, f"filter_size{of}")
+        shape = (
+            n_filters,
+            n_channels,
+            *check_filter_size(filter_size, image_height, f"filter_size{of}"),
+        )
         first = None if init is None else normalized(_first(f"init{of}", init, shape, dtype))
         kept = warm and index < len(net.filters_)
         if kept:
@@ -151,6 +152,21 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
     return plans
 
 
+def _check_kept(net, blocks):
+    """Require that layers of the fit before can be the lowest of this one."""
+    if len(net.filters_) > len(blocks):
+        raise ValueError(
+            f"n_filters={net.n_filters} has fewer layers than the fit before, which "
+            "warm_start=True goes on with; raise it, or fit afresh."
+        )
+    for of, block, kept in zip(_words(len(blocks)), blocks, net.pooling_, strict=False):
+        if block != kept:
+            raise ValueError(
+                f"pooling{of} must be {kept}, that of the fit before, which warm_start=True goes "
+                f"on with; got {block}."
+            )
+
+
 def _layers(net, depth, *names):
     """For every layer the words that name it in messages, then its values of the parameters."""
     values = []
@@ -162,8 +178,12 @@ def _layers(net, depth, *names):
         elif name == "pooling" and _is_block(value):
             value = [value] * depth
         values.append(of_each_layer(name, value, depth))
-    words = [f" of layer {number}" if depth > 1 else "" for number in range(1, depth + 1)]
-    return list(zip(words, *values, strict=True))
+    return list(zip(_words(depth), *values, strict=True))
+
+
+def _words(depth):
+    """What names each layer in messages; nothing where there is one."""
+    return [f" of layer {number}" if depth > 1 else "" for number in range(1, depth + 1)]
 
 
 def _is_block(value):

@@ -92,6 +92,9 @@ class AdaptiveStack:
 
     def _append(self, filters, block):
         convolution = Convolution(filters, self.top_shape)
+        # Blocks that are larger than the maps pool the same as those of their size.
+        sizes = (*convolution.maps_shape[1:], convolution.maps_shape[0])
+        block = tuple(min(pair) for pair in zip(block, sizes, strict=True))
         self.convolutions.append(convolution)
         self.blocks.append(block)
         self.top_shape = pooled_shape(convolution.maps_shape, block)[1:]
@@ -115,15 +118,17 @@ class AdaptiveStack:
         """
         operators = []
         for number in range(first, len(switches) + 1):
-            convolution, block = self.convolutions[number - 1], self.blocks[number - 1]
-            unpooling = Unpooling(switches[number - 1], block, convolution.maps_shape)
-            if convolution.filters[0].size > _LARGEST_ATOM:
-                operators += [convolution, unpooling]
-                continue
-            atoms = convolution.atoms(unpooling.index.ravel())
-            shapes = convolution.images_shape, unpooling.maps_shape
-            operators.append(SparseOperator(atoms, *shapes))
+            operators += self._switched(number, switches[number - 1])
         return Composition(*operators) if operators else None
+
+    def _switched(self, number, switches):
+        """Operators that draw from the pooled maps of one layer what it sees."""
+        convolution, block = self.convolutions[number - 1], self.blocks[number - 1]
+        unpooling = Unpooling(switches, block, convolution.maps_shape)
+        if convolution.filters[0].size > _LARGEST_ATOM:
+            return [convolution, unpooling]
+        atoms = convolution.atoms(unpooling.index.ravel())
+        return [SparseOperator(atoms, convolution.images_shape, unpooling.maps_shape)]
 
     def operator(self, switches: Sequence, first: int = 1):
         r""":math:`R_l` of one image, for the layer above as many as there are switches."""
@@ -132,15 +137,18 @@ class AdaptiveStack:
 
     def infer(self, coding: LayerCoding, image, switches, init=None) -> AdaptedMaps:
         """Maps of one image (1, n_channels, height, width) in the layer above its switches."""
-        operator, number = self.operator(switches), len(switches) + 1
-        return coding(number, operator, image, self.blocks[number - 1], init)
+        number = len(switches) + 1
+        return coding(number, self.operator(switches), image, self.blocks[number - 1], init)
 
     def encode(self, codings: Sequence[LayerCoding], image) -> list[AdaptedMaps]:
         """Maps of one image in as many layers as there are codings, without the residuals."""
-        switches, layers = [], []
-        for coding in codings:
-            maps = self.infer(coding, image, switches)
-            switches.append(maps.switches)
+        lower, layers = [], []
+        for number, coding in enumerate(codings, 1):
+            operator = self.convolutions[number - 1]
+            if lower:
+                operator = Composition(*lower, operator)
+            maps = coding(number, operator, image, self.blocks[number - 1])
+            lower += self._switched(number, maps.switches)
             layers.append(replace(maps, residual=None))
         return layers
 

@@ -22,7 +22,7 @@ class ActivationsDisplay(Display):
 
     Two mosaics of one layout: on the left what the activations draw, on the right the image at the
     same place. With more than one activation for each filter a filter has a square of tiles. Every
-    tile has its own scale, symmetric about zero: mid-grey is zero.
+    tile has its own scale, symmetric about zero: mid-grey is zero. Those of signals are curves.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class ActivationsDisplay(Display):
         check_estimator(estimator, "top_activations", "a net such as AdaptiveDeconvNet")
         found = estimator.top_activations(X, layer, k)
         if layer is None:
-            layer = len(estimator.n_filters)
+            layer = len(getattr(estimator, "layers_", None) or estimator.filters_)
         return cls(found.projections, found.crops, layer).plot(axes=axes, **kwargs)
 
     def plot(self, axes=None, *, n_columns: int | None = None, **kwargs) -> ActivationsDisplay:
@@ -131,7 +131,8 @@ class ActivationsDisplay(Display):
         for ax, tiles in zip(axes, pair, strict=True):
             tiles = normalized_tiles(tiles.reshape(n_filters * k, *tiles.shape[2:]))
             if h == 1:
-                draw_curves(ax, tiles[::k, 0], range(n_filters), **kwargs)
+                names = np.repeat(np.arange(n_filters), k)
+                draw_curves(ax, tiles[:, 0], names, **kwargs)
             else:
                 draw_mosaic(ax, _squares(as_pictures(tiles), k), n_columns, (-1, 1), **kwargs)
         which = "strongest activation" if k == 1 else f"{k} strongest activations"

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator, one_of
-from skdeconv.display._drawing import as_pictures, draw_mosaic, normalized_tiles, subplots
+from skdeconv.display._drawing import (
+    as_pictures,
+    draw_curves,
+    draw_mosaic,
+    normalized_tiles,
+    subplots,
+)
 
 
 class CascadeDisplay(Display):
@@ -16,7 +22,7 @@ class CascadeDisplay(Display):
 
     A mosaic for each layer, from the highest down: one feature, its parts, and theirs, each drawn
     in pixels on the patch that it may reach. Every tile has its own scale, symmetric about zero:
-    mid-grey is zero.
+    mid-grey is zero. Those of signals are curves.
 
     Parameters
     ----------
@@ -98,7 +104,7 @@ class CascadeDisplay(Display):
         axes : array-like of matplotlib Axes, default=None
             Where to draw, one for each layer; a new figure by default.
         **kwargs : dict
-            Passed to ``imshow``.
+            Passed to ``imshow``, or to ``plot`` for signals.
 
         Returns
         -------
@@ -123,7 +129,11 @@ class CascadeDisplay(Display):
         if len(axes) != n:
             raise ValueError(f"axes must hold one Axes for each of {n} layers, got {len(axes)}.")
         for number, (ax, tiles) in enumerate(zip(axes, layers, strict=True)):
-            draw_mosaic(ax, as_pictures(normalized_tiles(tiles)), None, (-1, 1), **kwargs)
+            tiles = normalized_tiles(tiles)
+            if tiles.shape[1] == 1:
+                draw_curves(ax, tiles[:, 0], range(len(tiles)), **kwargs)
+            else:
+                draw_mosaic(ax, as_pictures(tiles), None, (-1, 1), **kwargs)
             word = "feature" if len(tiles) == 1 else "features"
             ax.set_title(f"layer {n - number}: {len(tiles)} {word}")
             ax.set_anchor("N")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from skdeconv.operators import Composition, Unpooling, flat_switches, pool
 
 # What R^T y draws by its own size is less than the squared norm that limits the step, but hardly.
 _MARGIN = 1.2
+# Times that a step is halved at most.
+_HALVINGS = 10
 
 
 @dataclass
@@ -66,8 +69,8 @@ def adapt(
 
     .. math:: \beta = \frac{1}{1.2 \, \lambda} \, \frac{\|q\|^2}{\|R U_s q\|^2}.
 
-    Where that is too long and the cost rises, the step is taken back: first the momentum is
-    dropped, then :math:`\beta` is halved.
+    Where the cost rises, the step is taken back: one with momentum counts, and the next has none;
+    without momentum :math:`\beta` is halved until the cost falls.
 
     Parameters
     ----------
@@ -93,13 +96,18 @@ def adapt(
     maps : AdaptedMaps
         The maps.
 
+    Raises
+    ------
+    ValueError
+        If steps of the given length have raised the cost above that of zeros.
+
     References
     ----------
     M. Zeiler, G. Taylor, R. Fergus, "Adaptive Deconvolutional Networks for Mid and High Level
     Feature Learning", ICCV 2011, equations 8 to 10.
     """
     problem = _Problem(operator, image, weight, shape)
-    pull, switches = pool(operator.adjoint(image), shape)
+    pull, switches = problem.pull
     maps = problem.maps(np.zeros_like(pull), switches) if init is None else problem.anew(init)
     if not pull.any():
         return maps
@@ -111,20 +119,20 @@ def adapt(
         for _ in range(n_steps):
             following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2 if accelerated else 1.0
             ahead = (momentum - 1) / following
-            if len(maps.index) or len(before.index):
+            new = problem.step(maps, before, ahead, beta)
+            for _ in range(_HALVINGS if guarded and not ahead else 0):
+                if new.cost <= maps.cost:
+                    break
+                beta /= 2
                 new = problem.step(maps, before, ahead, beta)
-            else:
-                # From zeros the gradient is known, and its switches do not depend on the length.
-                new = problem.shrunk(pull.dtype.type(beta * weight) * pull, switches, beta)
             if guarded and not new.cost <= maps.cost:
-                beta = beta if ahead else beta / 2
                 before, momentum = maps, 1.0
             else:
                 before, maps, momentum = maps, new, following
-    if not np.isfinite(maps.cost):
+    if not guarded and not maps.cost <= 0.5 * weight * squared_norms(image)[0]:
         raise ValueError(
-            f"beta={beta} is too long a step: the cost of the maps grew beyond all bounds. Lower "
-            "it, or pass None for the longest that is safe."
+            f"beta={beta} is too long a step: the cost of the maps has risen above that of zeros. "
+            "Lower it, or pass None."
         )
     return maps
 
@@ -135,6 +143,11 @@ class _Problem:
     image: np.ndarray
     weight: float
     shape: tuple[int, int, int]
+
+    @cached_property
+    def pull(self):
+        """R^T y, pooled: values and switches."""
+        return pool(self.operator.adjoint(self.image), self.shape)
 
     def maps(self, values, switches) -> AdaptedMaps:
         """Maps with their residual and cost, of pooled values (1, ...) and their switches."""
@@ -161,6 +174,10 @@ class _Problem:
 
     def step(self, maps, before, ahead, beta) -> AdaptedMaps:
         """The same, pooled and shrunk."""
+        if not len(maps.index) and not len(before.index):
+            # From zeros the gradient is known, and its switches do not depend on the length.
+            pull, switches = self.pull
+            return self.shrunk(pull.dtype.type(beta * self.weight) * pull, switches, beta)
         values, switches = pool(self.moved(maps, before, ahead, beta), self.shape)
         return self.shrunk(values, switches, beta)
 

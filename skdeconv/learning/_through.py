@@ -41,18 +41,21 @@ def descend_through(filters, lowers, maps, n_steps):
     """
     dtype, residuals = filters.dtype, [one.residual for one in maps]
     descent = direction = _pulled(lowers, maps, residuals, filters.shape)
-    energy = _energy([descent])
-    for _ in range(n_steps):
+    energy, error = _energy([descent]), _energy(residuals)
+    for step in range(1, n_steps + 1):
         images = _drawn(direction, lowers, maps)
         curvature = _energy(images)
         if curvature == 0:
             break
         length = dtype.type(energy / curvature)
-        moved = [old - length * new for old, new in zip(residuals, images, strict=True)]
-        if not _energy(moved) < _energy(residuals):
+        residuals = [old - length * new for old, new in zip(residuals, images, strict=True)]
+        before, error = error, _energy(residuals)
+        if not error < before:
             # At the solution directions are made of rounding errors.
             break
-        filters, residuals = filters + length * direction, moved
+        filters = filters + length * direction
+        if step == n_steps:
+            break
         descent = _pulled(lowers, maps, residuals, filters.shape)
         before, energy = energy, _energy([descent])
         direction = descent + dtype.type(energy / before) * direction

@@ -68,6 +68,10 @@ class Convolution:
         few = self.filters[0].size / _SPARSER
         self._few = few if self._full and few >= 0.01 else 0
 
+    def __reduce__(self):
+        # What is derived from the filters is several times as large, and quick to make again.
+        return Convolution, (self.filters, self.images_shape[1:])
+
     @cached_property
     def _last(self):
         """Filters as rows, the channels last."""

@@ -35,6 +35,11 @@ def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.
     switches : ndarray of the same shape, of the smallest unsigned type that holds them
         Position in the block, in C order of (maps, rows, columns).
 
+    Raises
+    ------
+    TypeError
+        If maps are not float32 or float64.
+
     References
     ----------
     M. Zeiler, G. Taylor, R. Fergus, "Adaptive Deconvolutional Networks for Mid and High Level
@@ -48,6 +53,8 @@ def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.
     >>> values.item(), switches.item()
     (-0.9, 1)
     """
+    if maps.dtype not in (np.float32, np.float64):
+        raise TypeError(f"maps must be float32 or float64, got {maps.dtype}.")
     rows, columns, neighbours = shape
     best, kind = _keys(maps), np.min_scalar_type(rows * columns * neighbours - 1)
     place = None
