@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdeconv.display._base import Display, check_array, check_estimator
+from skdeconv.display._base import LayersDisplay, check_array, check_estimator
 from skdeconv.display._drawing import (
     as_pictures,
     draw_curves,
@@ -17,7 +17,7 @@ from skdeconv.display._drawing import (
 _SHAPE = "n_filters, k, h, w, n_channels"
 
 
-class ActivationsDisplay(Display):
+class ActivationsDisplay(LayersDisplay):
     """Strongest activations of the filters of a layer, drawn in pixels, beside the image there.
 
     Two mosaics of one layout: on the left what the activations draw, on the right the image at the
@@ -141,11 +141,6 @@ class ActivationsDisplay(Display):
         axes[1].set_title("images")
         self.axes_ = np.asarray(axes)
         return self
-
-    @property
-    def figure_(self):
-        """The figure of ``axes_``."""
-        return self.axes_[0].figure
 
 
 def _squares(tiles, k):

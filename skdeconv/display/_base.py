@@ -20,6 +20,15 @@ class Display:
         return self.axes_.figure
 
 
+class LayersDisplay:
+    """A drawn display, on several axes."""
+
+    @property
+    def figure_(self):
+        """The figure of ``axes_``."""
+        return self.axes_[0].figure
+
+
 class ImageDisplay(Display):
     """What an estimator makes of one image; ``_of`` collects it from a stack of one."""
 
@@ -73,3 +82,11 @@ def check_array(name, array, shape):
     if array.ndim != shape.count(",") + 1 or not array.size:
         raise ValueError(f"{name} must be of shape ({shape}), got {array.shape}.")
     return array
+
+
+def check_axes(axes, n_layers):
+    """One Axes for each layer, as a flat array."""
+    axes = np.ravel(axes)
+    if len(axes) != n_layers:
+        raise ValueError(f"axes must hold one Axes for each of {n_layers} layers, got {len(axes)}.")
+    return axes

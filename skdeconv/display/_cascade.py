@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from skdeconv.display._base import Display, check_array, check_estimator, one_of
+from skdeconv.display._base import LayersDisplay, check_array, check_axes, check_estimator, one_of
 from skdeconv.display._drawing import (
     as_pictures,
     draw_curves,
@@ -17,7 +16,7 @@ from skdeconv.display._drawing import (
 )
 
 
-class CascadeDisplay(Display):
+class CascadeDisplay(LayersDisplay):
     """One activation of an adaptive net, and the features that it drives in the layers below.
 
     A mosaic for each layer, from the highest down: one feature, its parts, and theirs, each drawn
@@ -125,9 +124,7 @@ class CascadeDisplay(Display):
             raise ValueError("patches must hold those of one layer or more, got none.")
         n = len(layers)
         axes = subplots(3.4 * n, 3.7, ncols=n, squeeze=False) if axes is None else axes
-        axes = np.ravel(axes)
-        if len(axes) != n:
-            raise ValueError(f"axes must hold one Axes for each of {n} layers, got {len(axes)}.")
+        axes = check_axes(axes, n)
         for number, (ax, tiles) in enumerate(zip(axes, layers, strict=True)):
             tiles = normalized_tiles(tiles)
             if tiles.shape[1] == 1:
@@ -139,8 +136,3 @@ class CascadeDisplay(Display):
             ax.set_anchor("N")
         self.axes_ = axes
         return self
-
-    @property
-    def figure_(self):
-        """The figure of ``axes_``."""
-        return self.axes_[0].figure

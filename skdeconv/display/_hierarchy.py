@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, sqrt
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from skdeconv.display._base import Display, check_array, check_estimator
+from skdeconv.display._base import LayersDisplay, check_array, check_axes, check_estimator
 from skdeconv.display._drawing import curves_height, subplots
 from skdeconv.display._filters import FILTERS_SHAPE, draw_filters
 from skdeconv.learning import normalized
 
 
-class HierarchyDisplay(Display):
+class HierarchyDisplay(LayersDisplay):
     """What the filters of a net draw in the image: a mosaic for each layer, side by side.
 
     Every filter is divided by its norm, and those of one layer share one scale, symmetric about
@@ -109,22 +108,13 @@ class HierarchyDisplay(Display):
         columns = [None] * len(layers)
         if axes is None:
             axes, columns = _new_axes(layers)
-        axes = np.ravel(axes)
-        if len(axes) != len(layers):
-            raise ValueError(
-                f"axes must hold one Axes for each of {len(layers)} layers, got {len(axes)}."
-            )
+        axes = check_axes(axes, len(layers))
         for i, (ax, filters) in enumerate(zip(axes, layers, strict=True)):
             draw_filters(ax, filters, columns[i], **kwargs)
             ax.set_title(f"layer {i + 1}: {len(filters)} filters")
             ax.set_anchor("N")
         self.axes_ = axes
         return self
-
-    @property
-    def figure_(self):
-        """The figure of ``axes_``."""
-        return self.axes_[0].figure
 
 
 def _new_axes(layers):
