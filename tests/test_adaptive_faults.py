@@ -222,7 +222,7 @@ ROW_FAULTS = {
     "one dimension": (CODES[0], ValueError, "Reshape your data"),
 }  # fmt: skip
 CODE_FAULTS = {
-    "rows": (CODES, TypeError, "code must be an AdaptiveCode, as encode gives it"),
+    "rows": (CODES, TypeError, "code must be an AdaptiveCode, such as encode"),
     "maps": (SparseMaps([csr_array((100, 2))], [(10, 10)]), TypeError, "AdaptiveCode"),
     "None": (None, TypeError, "AdaptiveCode.*None"),
     "images": (NOISE, TypeError, "AdaptiveCode"),

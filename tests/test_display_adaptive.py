@@ -5,7 +5,13 @@ import pytest
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet
 from skdeconv.datasets import make_sparse_images
-from skdeconv.display import ActivationsDisplay, CascadeDisplay, FiltersDisplay, MapsDisplay
+from skdeconv.display import (
+    ActivationsDisplay,
+    CascadeDisplay,
+    FiltersDisplay,
+    MapsDisplay,
+    ReconstructionDisplay,
+)
 
 plt = pytest.importorskip("matplotlib.pyplot")
 OPTIONS = {"filter_size": 3, "lam": 5.0, "max_iter": 1, "random_state": 0}
@@ -47,13 +53,21 @@ def test_every_activation_has_its_own_scale():
             np.testing.assert_allclose(got, tile / np.abs(tile).max())
 
 
-def test_several_activations_of_a_filter_stand_in_a_square():
-    projections, crops = random_pair(n_filters=2, k=3)
+@pytest.mark.parametrize(("k", "rows", "columns"), [(2, 1, 2), (3, 2, 2), (5, 2, 3), (9, 3, 3)])
+def test_several_activations_of_a_filter_stand_in_a_block(k, rows, columns):
+    projections, crops = random_pair(n_filters=2, k=k)
     picture = tiles_of(ActivationsDisplay(projections, crops).plot(n_columns=1).axes_[0])
-    assert picture.shape == (21, 10)
-    third = projections[1, 2, ..., 0]
-    np.testing.assert_allclose(picture[16:, :5], third / np.abs(third).max())
-    assert not picture[16:, 5:].any()
+    assert picture.shape == (2 * (6 * rows - 1) + 1, 6 * columns - 1)
+    second = picture[6 * rows :]
+    for cell in range(rows * columns):
+        top, left = (6 * place for place in divmod(cell, columns))
+        got = second[top : top + 5, left : left + 5]
+        if cell < k:
+            tile = projections[1, cell, ..., 0]
+            np.testing.assert_allclose(got, tile / np.abs(tile).max())
+        else:
+            assert np.isnan(got).all()
+    assert np.isnan(second[:, 5::6]).all()
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 3])
@@ -147,3 +161,10 @@ def test_filters_and_maps_of_an_adaptive_net(fitted):
         FiltersDisplay.from_estimator(net, layer=2)
     maps = MapsDisplay.from_estimator(net, images, index=1).maps
     np.testing.assert_array_equal(maps, net.to_maps(net.transform(images))[1])
+
+
+def test_reconstruction_of_a_net_whose_rows_need_switches(fitted):
+    net, images = fitted
+    top = AdaptiveDeconvNet(output="top", **OPTIONS | {"n_filters": (4, 6), "pooling": (2, 2, 2)})
+    display = ReconstructionDisplay.from_estimator(top.fit(images), images, index=1)
+    np.testing.assert_allclose(display.reconstruction, net.decode(net.encode(images))[1])

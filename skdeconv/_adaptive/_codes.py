@@ -284,7 +284,8 @@ class SwitchedCodes:
     def _check_code(self, code, layer):
         """Number of a layer that the code has, counted from 1."""
         if not isinstance(code, AdaptiveCode):
-            raise TypeError(f"code must be an AdaptiveCode, as encode gives it; got {code!r}.")
+            kind = type(code).__name__
+            raise TypeError(f"code must be an AdaptiveCode, such as encode(X) gives; got {kind}.")
         if not len(code):
             raise ValueError("code holds no images; at least one is required.")
         shapes, own = set(code.image_shapes), full_shape(self.image_shape_)[:2]

@@ -132,7 +132,8 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
     pooling_ : list of tuple of three ints
         What each layer pools; (1, 1, 1) for nothing.
     cost_ : list of ndarray of shape (n_passes,)
-        For each layer the mean cost per image of each pass, each image when it was visited.
+        For each layer the mean cost per image of each pass, each image when it was visited. It may
+        rise, for filters of unit norm draw pixels of any size.
     n_iter_ : int
         Number of passes, of all layers together.
     image_shape_ : tuple of int
@@ -352,6 +353,8 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
 
         Raises
         ------
+        AttributeError
+            For ``output="top"`` where a layer below is pooled: see ``decode``.
         ValueError
             If the width of rows or the shape of maps does not fit the filters.
         """

@@ -21,7 +21,7 @@ class ActivationsDisplay(LayersDisplay):
     """Strongest activations of the filters of a layer, drawn in pixels, beside the image there.
 
     Two mosaics of one layout: on the left what the activations draw, on the right the image at the
-    same place. With more than one activation for each filter a filter has a square of tiles. Every
+    same place. With more than one activation for each filter a filter has a block of tiles. Every
     tile has its own scale, symmetric about zero: mid-grey is zero. Those of signals are curves.
 
     Parameters
@@ -134,22 +134,24 @@ class ActivationsDisplay(LayersDisplay):
                 names = np.repeat(np.arange(n_filters), k)
                 draw_curves(ax, tiles[:, 0], names, **kwargs)
             else:
-                draw_mosaic(ax, _squares(as_pictures(tiles), k), n_columns, (-1, 1), **kwargs)
+                draw_mosaic(ax, _blocks(as_pictures(tiles), k), n_columns, (-1, 1), **kwargs)
         which = "strongest activation" if k == 1 else f"{k} strongest activations"
         title = f"{which} of {n_filters} filters"
         axes[0].set_title(title if self.layer is None else f"layer {self.layer}: {title}")
-        axes[1].set_title("images")
+        axes[1].set_title("signals" if h == 1 else "images")
         self.axes_ = np.asarray(axes)
         return self
 
 
-def _squares(tiles, k):
-    """Pictures (n, height, width[, 3]) of filters that have k tiles (n * k, h, w[, 3]) each."""
+def _blocks(tiles, k):
+    """One picture for the k tiles (n * k, h, w[, 3]) of each filter, with white lines between."""
     if k == 1:
         return tiles
-    side = int(np.ceil(np.sqrt(k)))
-    n, (h, w), color = len(tiles) // k, tiles.shape[1:3], tiles.shape[3:]
-    squares = np.zeros((n, side * side, h, w, *color))
-    squares[:, :k] = tiles.reshape(n, k, h, w, *color)
-    squares = squares.reshape(n, side, side, h, w, *color).swapaxes(2, 3)
-    return squares.reshape(n, side * h, side * w, *color)
+    (h, w), color, columns = tiles.shape[1:3], tiles.shape[3:], int(np.ceil(np.sqrt(k)))
+    rows = -(-k // columns)
+    white = 1.0 if color else np.nan
+    blocks = np.full((len(tiles) // k, rows, columns, h + 1, w + 1, *color), white)
+    cells = blocks.reshape(-1, rows * columns, h + 1, w + 1, *color)
+    cells[:, :k, :h, :w] = tiles.reshape(-1, k, h, w, *color)
+    blocks = blocks.swapaxes(2, 3).reshape(-1, rows * (h + 1), columns * (w + 1), *color)
+    return blocks[:, :-1, :-1]

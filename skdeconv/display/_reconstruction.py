@@ -49,7 +49,10 @@ class ReconstructionDisplay(ImageDisplay):
     def _of(cls, estimator, one):
         image, _, shape = check_images(estimator, one, reset=False)
         image = image[0].transpose(1, 2, 0).reshape(shape)
-        drawn = estimator.inverse_transform(estimator.transform(one))[0]
+        if hasattr(estimator, "inverse_transform"):
+            drawn = estimator.inverse_transform(estimator.transform(one))[0]
+        else:
+            drawn = estimator.decode(estimator.encode(one))[0]
         return cls(image, np.reshape(drawn, shape), estimator.score(one))
 
     def plot(self, ax=None, **kwargs) -> ReconstructionDisplay:
