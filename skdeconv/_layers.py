@@ -40,8 +40,7 @@ def make_layers(net) -> list[DeconvNetLayer]:
     ValueError
         If it is empty, or another tuple is not of its length.
     """
-    check_depth(net.n_filters)
-    depth, common = len(net.n_filters), {name: getattr(net, name) for name in _COMMON}
+    depth, common = check_depth(net.n_filters), {name: getattr(net, name) for name in _COMMON}
     each = {name: of_each_layer(name, getattr(net, name), depth) for name in _PER_LAYER}
     return [
         DeconvNetLayer(

@@ -222,6 +222,10 @@ class MapsTransformer(TransformerMixin):
         maps, low = check_codes(self, codes, maps_shape, self._low_shape())
         image_shape = np.subtract(maps_shape[1:], filters.shape[2:]) + 1
         images = self._drawing(filters, tuple(image_shape.tolist()), maps.dtype)(maps, low)
+        return self._in_layout(images)
+
+    def _in_layout(self, images):
+        """Channels-first images in the layout of ``fit``."""
         shape = self.image_shape_
         if self._layout == "list":
             shape = (*images.shape[2:], *shape[2:])

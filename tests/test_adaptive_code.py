@@ -6,18 +6,13 @@ from copy import deepcopy
 import numpy as np
 import pytest
 from reference.adaptive import dense_maps, draw, draw_each, operators_of
+from reference.images import images_of
 from scipy.sparse import csr_array
 
 from skdeconv import AdaptiveCode, AdaptiveDeconvNet, SparseMaps
 from skdeconv._adaptive import _separate
-from skdeconv.datasets import make_sparse_images
 
 OPTIONS = {"filter_size": 3, "pooling": (2, 2, 2), "lam": 4.0, "max_iter": 1, "random_state": 0}
-
-
-def images_of(*shape, n_samples=4, **options):
-    options = {"n_filters": 2, "filter_size": 3, "density": 0.03, "random_state": 0} | options
-    return make_sparse_images(n_samples, shape, **options).images
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from reference.adaptive import costs_of, dense_maps, draw
+from reference.images import images_of
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -16,7 +17,6 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, SparseMaps
-from skdeconv.datasets import make_sparse_images
 from skdeconv.operators import compose
 
 OPTIONS = {
@@ -27,11 +27,6 @@ OPTIONS = {
 
 def net_of(*n_filters, **options):
     return AdaptiveDeconvNet(n_filters, **OPTIONS | options)
-
-
-def images_of(*shape, n_samples=4, **options):
-    options = {"n_filters": 2, "filter_size": 3, "density": 0.03, "random_state": 0} | options
-    return make_sparse_images(n_samples, shape, **options).images
 
 
 @pytest.fixture(scope="module")

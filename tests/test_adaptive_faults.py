@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from reference.faults import table
+from reference.faults import INHERITED, assert_refused, table, table_of_methods
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 
@@ -241,27 +241,11 @@ METHODS = {
     "cascade": CODE_FAULTS,
     "get_feature_names_out": {"two names": (["a", "b"], ValueError, "input_features should")},
 }
-# Inherited from scikit-learn, and tested there.
-INHERITED = {
-    "get_params", "set_params", "get_metadata_routing", "set_output", "set_callbacks",
-    "propagate_callback_context",
-}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("method", "value", "error", "message"),
-    [
-        pytest.param(method, *row, id=f"{method}-{fault}")
-        for method, faults in METHODS.items()
-        for fault, row in faults.items()
-    ],
-)
+@pytest.mark.parametrize(("method", "value", "error", "message"), table_of_methods(METHODS))
 def test_bad_input(method, value, error, message, net):
-    before = vars(net).copy()
-    with pytest.raises(error, match=message):
-        getattr(net, method)(value)
-    assert vars(net).keys() == before.keys()
-    assert all(vars(net)[name] is before[name] for name in before)
+    assert_refused(net, method, value, error, message)
 
 
 def test_every_public_method_is_in_the_table():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from reference.convolution import explicit_matrix
 from reference.descent import coordinate_descent, disjoint_groups
+from reference.images import images_of
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -19,7 +20,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeconv import HierarchicalDeconvNet, SparseMaps, lam_min
 from skdeconv._penalty import PowerPenalty
-from skdeconv.datasets import make_sparse_images
 from skdeconv.exceptions import ZeroMapsWarning
 from skdeconv.inference import SOLVERS
 
@@ -28,11 +28,6 @@ OPTIONS = {"filter_size": 3, "lam": 4.0, "max_iter": 2, "tol": 0, "random_state"
 
 def net_of(*n_filters, **options):
     return HierarchicalDeconvNet(n_filters, **OPTIONS | options)
-
-
-def images_of(*shape, n_samples=4, **options):
-    options = {"n_filters": 2, "filter_size": 3, "density": 0.03, "random_state": 0} | options
-    return make_sparse_images(n_samples, shape, **options).images
 
 
 @pytest.fixture(scope="module")

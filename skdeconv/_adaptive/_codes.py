@@ -15,7 +15,7 @@ from skdeconv._adaptive._code import AdaptiveCode, code_of
 from skdeconv._adaptive._plan import check_codings
 from skdeconv._adaptive._separate import draw_separately, index_in_maps, strongest_parts
 from skdeconv._adaptive._stack import AdaptiveStack, codes_of, encode_images, switches_of
-from skdeconv._images import full_shape, images_in_layout
+from skdeconv._images import full_shape
 from skdeconv._maps import SparseMaps
 from skdeconv._projections import check_layer, strongest
 from skdeconv._validation import check_in, check_integer
@@ -85,10 +85,7 @@ class SwitchedCodes:
             stack, switches, maps = self._parts(code, i, number, stacks)
             dense = maps.toarray().T.reshape(1, *stack.maps_shape(number))
             images.append(stack.operator(switches).forward(dense))
-        images, shape = np.concatenate(images), self.image_shape_
-        if self._layout == "list":
-            shape = (*images.shape[2:], *shape[2:])
-        return images_in_layout(images, self._layout, shape)
+        return self._in_layout(np.concatenate(images))
 
     def project(
         self, code: AdaptiveCode, layer: int | None = None, k: int = 50, *, to: str = "pixels"

@@ -145,10 +145,10 @@ class AdaptiveStack:
         lower, layers = [], []
         for number, coding in enumerate(codings, 1):
             operator = self.convolutions[number - 1]
-            if lower:
+            if layers:
+                lower += self._switched(number - 1, layers[-1].switches)
                 operator = Composition(*lower, operator)
             maps = coding(number, operator, image, self.blocks[number - 1])
-            lower += self._switched(number, maps.switches)
             layers.append(replace(maps, residual=None))
         return layers
 

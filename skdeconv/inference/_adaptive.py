@@ -14,6 +14,8 @@ from skdeconv.operators import Composition, Unpooling, flat_switches, pool
 
 # What R^T y draws by its own size is less than the squared norm that limits the step, but hardly.
 _MARGIN = 1.2
+# The penalty of every layer.
+_MODULI = PowerPenalty(1.0)
 # Times that a step is halved at most.
 _HALVINGS = 10
 
@@ -183,7 +185,7 @@ class _Problem:
 
     def shrunk(self, values, switches, beta) -> AdaptedMaps:
         """Maps of pooled values less what the penalty takes."""
-        return self.maps(values - np.clip(values, -beta, beta), switches)
+        return self.maps(_MODULI.prox(values, beta), switches)
 
     def gain(self, values, switches) -> float:
         """Squared norm of what pooled values draw, by their own."""
@@ -213,12 +215,12 @@ def adapt_by_descent(operator, image, weight, shape, *, n_rounds=10) -> AdaptedM
         The maps, which minimise the cost for these switches.
     """
     problem, limits = _Problem(operator, image, weight, shape), {"tol": 1e-3, "max_iter": n_rounds}
-    free = descend(operator, image, PowerPenalty(1.0), weight, **limits).maps
+    free = descend(operator, image, _MODULI, weight, **limits).maps
     maps = problem.anew(AdaptedMaps(free.indices, free.data, None, 0.0, None))
     # At a solution the step leaves zeros within the threshold, and all others beyond it.
     _, switches = pool(problem.moved(maps, maps, 0.0, 1 / (weight * operator.norm() ** 2)), shape)
     unpooling = Unpooling(switches[0], shape, operator.maps_shape)
     held = Composition(operator, unpooling)
-    pooled = descend(held, image, PowerPenalty(1.0), weight, **limits).maps
+    pooled = descend(held, image, _MODULI, weight, **limits).maps
     values = pooled.toarray().reshape(1, *held.maps_shape)
     return problem.maps(values, switches)
