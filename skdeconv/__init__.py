@@ -6,6 +6,7 @@ from skdeconv._hierarchical import HierarchicalDeconvNet
 from skdeconv._lam_min import lam_min
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._maps import SparseMaps
+from skdeconv._one_pass import OnePassEncoder
 
 __version__ = "0.1.0"
 
@@ -14,6 +15,7 @@ __all__ = [
     "AdaptiveDeconvNet",
     "DeconvNetLayer",
     "HierarchicalDeconvNet",
+    "OnePassEncoder",
     "SparseMaps",
     "lam_min",
     "make_connectivity",

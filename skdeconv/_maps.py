@@ -151,7 +151,13 @@ def present_codes(codes, maps_shape, output, sparse_output, low=None):
     n_filters, height, width = maps_shape
     if not sparse_output:
         return rows.toarray().reshape(len(codes.indptr) - 1, height, width, n_filters)
-    size = (height * width, n_filters)
+    return maps_of_rows(rows, (height, width, n_filters))
+
+
+def maps_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> SparseMaps:
+    """Rows in public order as maps; ``maps_shape`` is (map_height, map_width, n_filters)."""
+    height, width, n_filters = maps_shape
+    rows, size = csr_array(rows), (height * width, n_filters)
     maps = [csr_array(rows[[i]].reshape(size)) for i in range(rows.shape[0])]
     for one in maps:
         one.indices, one.indptr = one.indices.astype(np.int32), one.indptr.astype(np.int32)

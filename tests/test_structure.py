@@ -23,7 +23,7 @@ LAYERS = (
     {"_lam_min"},
     {"_low_frequency", "_transformer"},
     {"_layer", "_projections", "datasets", "display", "features", "preprocessing"},
-    {"_layers"},
+    {"_layers", "_one_pass"},
     {"_adaptive", "_hierarchical"},
     {""},  # skdeconv/__init__.py
 )

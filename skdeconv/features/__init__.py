@@ -1,0 +1,8 @@
+"""From maps to what classifiers take: rows of fixed length, and kernels."""
+
+from skdeconv.features._bag import BagOfFeatures
+from skdeconv.features._kernel import histogram_intersection
+from skdeconv.features._pixels import PixelFeatures
+from skdeconv.features._pyramid import SpatialPyramid
+
+__all__ = ["BagOfFeatures", "PixelFeatures", "SpatialPyramid", "histogram_intersection"]

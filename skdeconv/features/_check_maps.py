@@ -1,0 +1,144 @@
+"""Maps in any form that layers hand on, checked."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_array
+
+from skdeconv._images import is_image_list
+from skdeconv._maps import SparseMaps, maps_of_rows
+
+_FLOATS = [np.float64, np.float32]
+
+
+def check_maps_shape(maps_shape) -> tuple[int, int, int] | None:
+    """Validate the constructor parameter ``maps_shape``; None stays None."""
+    if maps_shape is None:
+        return None
+    wanted = "a tuple (map_height, map_width, n_filters) of positive integers, or None"
+    if not isinstance(maps_shape, tuple | list):
+        raise TypeError(f"maps_shape must be {wanted}, got {maps_shape!r}.")
+    integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in maps_shape)
+    if not integers or len(maps_shape) != 3 or any(n < 1 for n in maps_shape):
+        raise ValueError(f"maps_shape must be {wanted}, got {maps_shape!r}.")
+    return tuple(int(n) for n in maps_shape)
+
+
+def check_maps(estimator, X, maps_shape=None):
+    """Maps of several images, with the filters last.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whom errors name.
+    X : ndarray, SparseMaps, list of ndarray, or rows
+        A stack (n_samples, map_height, map_width, n_filters), a sequence of maps that may be of
+        different sizes, or rows, dense or CSR, that are maps of ``maps_shape`` in C order.
+    maps_shape : tuple of int, default=None
+        (map_height, map_width, n_filters) of rows.
+
+    Returns
+    -------
+    maps : ndarray, SparseMaps or list of ndarray
+        float64 or float32, finite, at least one; all of one number of filters.
+
+    Raises
+    ------
+    ValueError
+        If X has another form, or values that are not finite.
+    """
+    name = type(estimator).__name__
+    if isinstance(X, SparseMaps):
+        return _checked_sequence(X, name)
+    if is_image_list(X):
+        return _checked_list(X, name)
+    if issparse(X) or getattr(X, "ndim", 2) == 2:
+        return _maps_of_rows(estimator, X, maps_shape)
+    maps = check_array(X, dtype=_FLOATS, allow_nd=True, estimator=estimator, input_name="X")
+    if maps.ndim != 4 or maps.shape[3] == 0:
+        raise ValueError(
+            f"X has shape {maps.shape}; {name} needs maps of shape (n_samples, map_height, "
+            "map_width, n_filters). The maps of one image are X[None]."
+        )
+    if maps_shape is not None and maps.shape[1:] != maps_shape:
+        raise ValueError(f"X holds maps of shape {maps.shape[1:]}, but maps_shape={maps_shape}.")
+    return maps
+
+
+def shape_of_maps(maps) -> tuple[int, int, int]:
+    """(map_height, map_width, n_filters) of the first image."""
+    if isinstance(maps, SparseMaps):
+        return *maps.map_shapes[0], maps.maps[0].shape[1]
+    return tuple(maps[0].shape)
+
+
+def shapes_of_maps(maps) -> list[tuple[int, int]]:
+    """(map_height, map_width) of every image."""
+    if isinstance(maps, SparseMaps):
+        return maps.map_shapes
+    return [one.shape[:2] for one in maps]
+
+
+def each_of_maps(maps):
+    """One image after the other: maps (map_height * map_width, n_filters), and their size."""
+    if isinstance(maps, SparseMaps):
+        yield from zip(maps.maps, maps.map_shapes, strict=True)
+    else:
+        for one in maps:
+            yield one.reshape(-1, one.shape[2]), one.shape[:2]
+
+
+def _maps_of_rows(estimator, X, maps_shape):
+    if maps_shape is None:
+        name = type(estimator).__name__
+        raise ValueError(
+            f"X has 2 dimensions, and rows do not tell the shape of the maps that {name} needs. "
+            'Put output="maps" on the estimator before it, or pass maps_shape=(map_height, '
+            "map_width, n_filters)."
+        )
+    rows = check_array(X, accept_sparse="csr", dtype=_FLOATS, estimator=estimator, input_name="X")
+    if rows.shape[1] != math.prod(maps_shape):
+        raise ValueError(
+            f"X has {rows.shape[1]} features, which does not fit maps_shape={maps_shape}: it needs "
+            f"{math.prod(maps_shape)}."
+        )
+    if issparse(rows):
+        return maps_of_rows(rows, maps_shape)
+    return rows.reshape(len(rows), *maps_shape)
+
+
+def _checked_sequence(X, name):
+    if not len(X):
+        raise ValueError("X holds maps of 0 samples; at least one is required.")
+    _same_number(name, [one.shape[1] for one in X.maps])
+    for i, one in enumerate(X.maps):
+        if not np.isfinite(one.data).all():
+            raise ValueError(f"X[{i}] contains NaN or infinity.")
+    maps = [one if one.dtype in _FLOATS else one.astype(np.float64) for one in X.maps]
+    return SparseMaps(maps, X.map_shapes)
+
+
+def _checked_list(X, name):
+    maps = [
+        check_array(one, dtype=_FLOATS, allow_nd=True, input_name=f"X[{i}]")
+        for i, one in enumerate(X)
+    ]
+    if any(one.ndim != 3 or one.shape[2] == 0 for one in maps):
+        shapes = sorted({one.shape for one in maps})
+        raise ValueError(
+            f"X is a list of arrays of shape {shapes}; {name} needs maps of shape (map_height, "
+            "map_width, n_filters)."
+        )
+    _same_number(name, [one.shape[2] for one in maps])
+    return maps
+
+
+def _same_number(name, found):
+    if len(set(found)) > 1:
+        raise ValueError(
+            f"X holds maps of {sorted(set(found))} filters; {name} needs one number of filters."
+        )

@@ -1,0 +1,72 @@
+"""Windows of maps as vectors: moduli summed over blocks, as in the descriptors of photos."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.preprocessing import normalize
+
+from skdeconv.features._pooling import Pooling
+
+
+class Descriptors:
+    """Describe all windows of the maps of an image.
+
+    Parameters
+    ----------
+    patch_size, step, pool : int
+        Side of a window, distance of neighbouring windows, side of the blocks that it is made of.
+    """
+
+    def __init__(self, patch_size: int, step: int, pool: int):
+        self.patch_size, self.step, self.pool = patch_size, step, pool
+
+    def blocks(self, map_height: int) -> tuple[int, int]:
+        """Rows and columns of blocks in a window; one row where maps have a height of 1."""
+        count = self.patch_size // self.pool
+        return (1 if map_height == 1 else count), count
+
+    def __call__(self, maps, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+        """Describe one image.
+
+        Parameters
+        ----------
+        maps : ndarray or csr_array of shape (map_height * map_width, n_filters)
+            Its maps.
+        shape : tuple of int
+            (map_height, map_width).
+
+        Returns
+        -------
+        descriptors : ndarray of shape (n_windows, n_block_rows * n_block_columns * n_filters)
+            Square roots of the sums, each window of unit norm; row by row.
+        grid : tuple of int
+            Rows and columns of windows.
+        """
+        axes = [self._axis(size, flat=shape[0] == 1 and i == 0) for i, size in enumerate(shape)]
+        (row_weights, row_blocks), (column_weights, column_blocks) = axes
+        pooling = Pooling([(row_weights, column_weights)], "sum")
+        if issparse(maps):
+            sums = pooling.sparse(abs(maps))
+        else:
+            sums = pooling.dense(np.abs(maps).reshape(1, *shape, -1))
+        sums = sums.reshape(len(row_weights), len(column_weights), -1)
+        # All blocks of a row of windows, then of each window in it.
+        windows = sums[row_blocks][:, :, column_blocks].transpose(0, 2, 1, 3, 4)
+        grid = windows.shape[:2]
+        return normalize(np.sqrt(windows).reshape(grid[0] * grid[1], -1), copy=False), grid
+
+    def _axis(self, size, flat):
+        """Weights of all different blocks along an axis, and which of them each window has."""
+        patch, pool = (1, 1) if flat else (self.patch_size, self.pool)
+        if size < patch:
+            raise ValueError(
+                f"patch_size={patch} is larger than the maps of an image, one side of which is "
+                f"{size}. Lower it."
+            )
+        first = np.arange(0, size - patch + 1, self.step)
+        starts = first[:, None] + np.arange(0, patch, pool)
+        different, blocks = np.unique(starts, return_inverse=True)
+        position = np.arange(size) - different[:, None]
+        weights = ((position >= 0) & (position < pool)).astype(float)
+        return weights, blocks.reshape(starts.shape)

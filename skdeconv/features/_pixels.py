@@ -1,0 +1,354 @@
+"""Features of every pixel, for labelling them one by one."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdeconv._images import check_images, full_shape, is_image_list
+from skdeconv._maps import SparseMaps
+from skdeconv._validation import (
+    check_input_features,
+    check_integer,
+    check_real,
+    restored_on_failure,
+)
+
+
+class PixelFeatures(TransformerMixin, BaseEstimator):
+    r"""One row of features for every pixel: how active the maps are around it.
+
+    For labelling pixels, by a classifier that has seen a few of them, or by clustering. With
+    :math:`z_k` one map of an image, and :math:`G_\sigma` a Gaussian of standard deviation
+    :math:`\sigma` that sums to one, the features of the pixel at :math:`x` are the roots of local
+    energies, as in [1]_,
+
+    .. math:: \Big( \sum_{x'} G_\sigma(x - x') \, z_k(x')^2 \Big)^{1/2},
+
+    one for each map and each radius :math:`\sigma`. Maps are brought to the pixels first: a
+    coefficient counts at the centre of what it draws.
+
+    Parameters
+    ----------
+    encoder : DeconvNetLayer, HierarchicalDeconvNet, AdaptiveDeconvNet or OnePassEncoder
+        Gives the maps. ``fit`` fits a clone of it; what is fitted already stays so inside of a
+        ``sklearn.frozen.FrozenEstimator``. Its ``output``, ``layout`` and ``sparse_output`` have no
+        influence.
+    radius : float or tuple of float, default=(2.0, 4.0, 8.0)
+        Standard deviations of the Gaussians in pixels, > 0. Large ones tell textures apart better,
+        and blur the borders between them.
+    layers : int, tuple of int or None, default=None
+        Layers of the encoder whose maps are used, as its ``encode`` gives them; 1 for the lowest.
+        Maps that are coarser than the image, behind the pooling of an AdaptiveDeconvNet, are
+        repeated. None takes the maps that ``transform`` gives: those of the top layer, or for an
+        AdaptiveDeconvNet those of the first layer that the top one draws.
+
+    Attributes
+    ----------
+    encoder_ : estimator
+        The fitted encoder.
+    image_shape_ : tuple of int
+        Shape of one image as the encoder's fit has seen it.
+    n_features_in_ : int
+        Number of values of one image; absent where that was a list of images.
+
+    See Also
+    --------
+    skdeconv.features.SpatialPyramid : One row for every image.
+    skdeconv.preprocessing.LocalContrastNormalizer : Prepares photos for the encoder.
+
+    Notes
+    -----
+    Rows are pixels, in C order of (image, row, column), so that there are more of them than there
+    were images: in a Pipeline nothing can follow that is fitted with labels, as these would be one
+    for each image. Call it on its own, and pick the rows of labelled pixels, as in the example. The
+    rows of one image do not depend on which others come with it.
+
+    All rows take 8 (float64) or 4 bytes (float32) times n_images * height * width * n_features; to
+    save memory hand over a few images at a time.
+
+    References
+    ----------
+    .. [1] A. K. Jain, F. Farrokhnia, "Unsupervised texture segmentation using Gabor filters",
+       Pattern Recognition 24 (12), 1991.
+
+    Examples
+    --------
+    Two textures, and labels of every 50th pixel:
+
+    >>> import numpy as np
+    >>> from sklearn.svm import LinearSVC
+    >>> from skdeconv import DeconvNetLayer
+    >>> from skdeconv.features import PixelFeatures
+    >>> noise = np.random.default_rng(0).standard_normal((1, 32, 64))
+    >>> images = noise + np.roll(noise, 1, axis=1)
+    >>> images[:, :, 32:] = noise[:, :, 32:] + np.roll(noise, 1, axis=2)[:, :, 32:]
+    >>> labels = np.arange(64) // 32 + np.zeros(images.shape, int)
+    >>> labelled = np.arange(images.size).reshape(images.shape) % 50 == 0
+    >>> layer = DeconvNetLayer(8, 5, random_state=0)
+    >>> X = PixelFeatures(layer, radius=(2, 4)).fit_transform(images)
+    >>> X.shape
+    (2048, 16)
+    >>> classifier = LinearSVC().fit(X[labelled.ravel()], labels[labelled])
+    >>> predicted = classifier.predict(X).reshape(images.shape)
+    >>> bool(np.mean(predicted == labels) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        encoder: BaseEstimator,
+        *,
+        radius: float | tuple[float, ...] = (2.0, 4.0, 8.0),
+        layers: int | tuple[int, ...] | None = None,
+    ):
+        self.encoder = encoder
+        self.radius = radius
+        self.layers = layers
+
+    def fit(self, X: ArrayLike, y=None) -> Self:
+        """Fit the encoder, unless it is frozen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, height, width) or (n_images, height, width, \
+                n_channels), or list of images
+            The images, finite real numbers. A single photo is ``X[None]``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : PixelFeatures
+            The fitted transformer. Where ``fit`` fails or is interrupted, it is as it was before.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is of the wrong type.
+        ValueError
+            If a parameter is out of range, the encoder has no such layer, or X is not of images, or
+            does not fit the encoder.
+        sklearn.exceptions.NotFittedError
+            If a frozen encoder is not fitted.
+        """
+        with restored_on_failure(self):
+            self._check_parameters()
+            _refuse_rows(X)
+            self.encoder_ = clone(self.encoder).fit(X, y)
+            # A frozen encoder has not looked at them.
+            check_images(self, X, reset=False)
+        return self
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Compute the features of all pixels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, height, width) or (n_images, height, width, \
+                n_channels), or list of images
+            Images of the shape seen in ``fit``. Where the encoder was fitted on a list, the number
+            of channels is enough.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_images * height * width, n_features), float64 or float32
+            The features, not negative, in C order of (image, row, column).
+
+        Raises
+        ------
+        ValueError
+            If X is not of images, or does not fit what ``fit`` has seen, or is not finite.
+
+        Warns
+        -----
+        ConvergenceWarning, ZeroMapsWarning
+            Those of the encoder.
+        """
+        check_is_fitted(self)
+        radii, layers = self._check_parameters()
+        _refuse_rows(X)
+        images, _, shape = check_images(self, X, reset=False)
+        size, encoder = full_shape(shape)[:2], _giving_maps(self.encoder_)
+        codes = _codes(encoder, list(images.transpose(0, 2, 3, 1)), layers)
+        n_features = len(_map_names(encoder, layers)) * len(radii)
+        features = np.empty((len(images), *size, n_features), dtype=images.dtype)
+        for i, pixels in enumerate(features):
+            maps = np.concatenate(
+                [
+                    _on_pixels(encoder, number, layer[i : i + 1], size)
+                    for number, layer in zip(layers, codes, strict=True)
+                ]
+            )
+            for j, radius in enumerate(radii):
+                energy = ndimage.gaussian_filter(maps**2, radius, axes=(1, 2))
+                pixels[..., j :: len(radii)] = np.sqrt(energy).transpose(1, 2, 0)
+        return features.reshape(-1, n_features)
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Name the columns of ``transform``: ``f3_r4`` is filter 3 with radius 4.
+
+        Where ``layers`` are given, ``layer1_f3_r4`` is that of the lowest. The two signs of a
+        OnePassEncoder are ``f3+_r4`` and ``f3-_r4``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Only their number is checked.
+
+        Returns
+        -------
+        names : ndarray of object of shape (n_features,)
+            One name per column.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self)
+        check_input_features(self, input_features)
+        radii, layers = self._check_parameters()
+        maps = _map_names(_thawed(self.encoder_), layers)
+        names = [f"{one}_r{radius:g}" for one in maps for radius in radii]
+        return np.array(names, dtype=object)
+
+    @property
+    def image_shape_(self) -> tuple[int, ...]:
+        """Shape of one image as the encoder's fit has seen it."""
+        return self.encoder_.image_shape_
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of values of one image; absent where the encoder was fitted on a list."""
+        return self.encoder_.n_features_in_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _check_parameters(self):
+        """Radii, and numbers of layers: None for what ``transform`` gives."""
+        encoder = _thawed(self.encoder)
+        if isinstance(encoder, type) or "output" not in getattr(encoder, "get_params", dict)():
+            raise TypeError(
+                "encoder must be an estimator that gives maps, such as DeconvNetLayer(), or a "
+                f"FrozenEstimator of one; got {self.encoder!r}."
+            )
+        radii = [
+            check_real("radius", radius, min_val=0, include_boundaries="neither")
+            for radius in _items("radius", self.radius)
+        ]
+        if self.layers is None:
+            return radii, [None]
+        n_filters = getattr(encoder, "n_filters", None)
+        depth = len(n_filters) if isinstance(n_filters, tuple | list) else 1
+        return radii, [
+            check_integer("layers", number, min_val=1, max_val=depth)
+            for number in _items("layers", self.layers)
+        ]
+
+
+def _items(name, value):
+    """What a tuple holds, or the one value."""
+    items = value if isinstance(value, tuple | list) else (value,)
+    if not items:
+        raise ValueError(f"{name} must not be empty.")
+    return items
+
+
+def _refuse_rows(X):
+    if getattr(X, "ndim", 2) < 3 and not is_image_list(X):
+        raise ValueError(
+            "X must be a stack of images (n_images, height, width) or (n_images, height, width, "
+            "n_channels), or a list of images. A single photo is X[None]; rows of pixels are "
+            "X.reshape(-1, height, width)."
+        )
+
+
+def _thawed(encoder):
+    while isinstance(encoder, FrozenEstimator):
+        encoder = encoder.estimator
+    return encoder
+
+
+def _giving_maps(encoder):
+    """A shallow copy of an encoder whose output is maps, sparse if it can."""
+    encoder = copy(_thawed(encoder))
+    # Frames cannot hold maps, and the copy would share this dictionary.
+    vars(encoder).pop("_sklearn_output_config", None)
+    params, form = encoder.get_params(deep=False), {"output": "maps", "sparse_output": True}
+    if "layout" in params:
+        form |= {"output": "layer1", "layout": "maps"}
+    encoder.set_params(**{name: value for name, value in form.items() if name in params})
+    return encoder.set_output(transform="default")
+
+
+def _codes(encoder, images, layers):
+    """Maps of the layers, each a sequence over the images."""
+    if layers == [None] or not hasattr(encoder, "encode"):
+        return [encoder.transform(images)] * len(layers)
+    codes = encoder.encode(images)
+    codes = getattr(codes, "maps", codes)
+    return [codes[number - 1] for number in layers]
+
+
+def _filters(encoder):
+    """Filters of each layer, the lowest first."""
+    if hasattr(encoder, "layers_"):
+        return [layer.filters_ for layer in encoder.layers_]
+    return encoder.filters_ if isinstance(encoder.filters_, list) else [encoder.filters_]
+
+
+def _map_names(encoder, layers):
+    """Names of all maps of the layers."""
+    filters, names = _filters(encoder), []
+    for number in layers:
+        # Of its layers an AdaptiveDeconvNet gives the first, others the top.
+        of_transform = 0 if hasattr(encoder, "pooling_") else -1
+        n_filters = len(filters[of_transform if number is None else number - 1])
+        # A OnePassEncoder gives the positive parts of all responses, then the negative ones.
+        signs = "+-" if hasattr(encoder, "competition") else [""]
+        layer = "" if number is None else f"layer{number}_"
+        names += [f"{layer}f{k}{sign}" for sign in signs for k in range(n_filters)]
+    return names
+
+
+def _on_pixels(encoder, number, maps, size):
+    """Maps of one image, (n_filters, height, width), with the coefficients of each pixel at it."""
+    maps = (maps.to_dense() if isinstance(maps, SparseMaps) else maps)[0]
+    if number is None or not hasattr(encoder, "pooling_"):
+        lengths, blocks = [np.subtract(maps.shape[:2], size) + 1], [(1, 1)]
+    else:
+        lengths = [filters.shape[1:3] for filters in encoder.filters_[:number]]
+        blocks = [(1, 1), *(block[:2] for block in encoder.pooling_[: number - 1])]
+    places = (
+        _places(*axis)
+        for axis in zip(
+            size, maps.shape[:2], np.transpose(lengths), np.transpose(blocks), strict=True
+        )
+    )
+    return np.ascontiguousarray(maps[np.ix_(*places)].transpose(2, 0, 1))
+
+
+def _places(n_pixels, n_places, lengths, blocks):
+    """Where along an axis of a map the coefficients lie that are centred on, or nearest to, pixels.
+
+    Layer by layer a coefficient draws a filter, and lies at the middle of its pooled block.
+    """
+    at = np.arange(n_pixels, dtype=float)
+    for length, block in zip(lengths, blocks, strict=True):
+        at = (at - (block - 1) / 2) / block + (length - 1) / 2
+    # Halves go down; they are those of even filters, and not always exact in thirds. Maps without
+    # padding end before the image does.
+    return np.clip(np.ceil(np.round(at, 6) - 0.5).astype(int), 0, n_places - 1)
