@@ -98,7 +98,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
     >>> images = images.reshape(-1, 8, 8) / 16
     >>> encoder = OnePassEncoder(DeconvNetLayer(16, 3, lam=5.0, max_iter=2, random_state=0))
     >>> encoder.fit_transform(images[:300]).shape
-    (300, 6, 6, 32)
+    (300, 8, 8, 32)
     >>> model = make_pipeline(encoder, SpatialPyramid(levels=(1, 2, 3)), LinearSVC())
     >>> model.fit(images[:300], labels[:300]).score(images[300:600], labels[300:600]) > 0.85
     True

@@ -1,4 +1,4 @@
-"""The layer and the nets under scikit-learn's own checks: none fails, none is expected to."""
+"""The layer, the nets and the encoder under scikit-learn's own checks: none fails, none is expected to."""
 
 import pytest
 from reference.contract import (
@@ -9,7 +9,7 @@ from reference.contract import (
     run_with_the_array_api,
 )
 
-from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet
+from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
 
 SMALL = {"n_filters": 2, "filter_size": 3, "max_iter": 3}
 LAYERS = [
@@ -42,6 +42,10 @@ ADAPTIVE = [
     ),
     AdaptiveDeconvNet((3, 2, 2), pooling=TRIPLES, output="top", **PAPER, **QUICK),
 ]
+LEARNED = DeconvNetLayer(2, 3, batch_size=None, max_iter=1, random_state=0)
+ENCODERS = [OnePassEncoder(LEARNED, output="rows"), OnePassEncoder(LEARNED)]
+# Frames and names are of rows.
+OF_ROWS = [*LAYERS[::5], *NETS[::3], *ADAPTIVE[::2], *ENCODERS[:1]]
 # The checks' data may be too small for lam, or too large for the solver's default iterations.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -49,12 +53,12 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "check"), parameters_of(LAYERS + NETS + ADAPTIVE))
+@pytest.mark.parametrize(("estimator", "check"), parameters_of(LAYERS + NETS + ADAPTIVE + ENCODERS))
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", LAYERS + NETS + ADAPTIVE)
+@pytest.mark.parametrize("estimator", LAYERS + NETS + ADAPTIVE + ENCODERS)
 def test_number_of_scikit_learn_checks(estimator):
     assert_number_of_checks(estimator)
 
@@ -68,6 +72,6 @@ def test_scikit_learn_checks_with_the_array_api(estimator):
 # and names, is common to all solvers.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("name", NOT_YIELDED)
-@pytest.mark.parametrize("estimator", [*LAYERS[::5], *NETS[::3], *ADAPTIVE[::2]])
+@pytest.mark.parametrize("estimator", OF_ROWS)
 def test_checks_that_scikit_learn_does_not_yield(estimator, name):
     run_not_yielded(estimator, name)

@@ -54,7 +54,8 @@ def histogram_intersection(X: ArrayLike, Y: ArrayLike | None = None) -> np.ndarr
     >>> SVC(kernel=histogram_intersection).fit([[3, 0, 1], [0, 3, 1]], [0, 1]).predict([[2, 1, 1]])
     array([0])
     """
-    X, Y = check_pairwise_arrays(X, Y)
+    # Differences of sparse features would be taken in their own precision.
+    X, Y = check_pairwise_arrays(X, Y, dtype=np.float64)
     for name, values in (("X", X), ("Y", Y)):
         if (least := values.min()) < 0:
             raise ValueError(
@@ -71,4 +72,4 @@ def histogram_intersection(X: ArrayLike, Y: ArrayLike | None = None) -> np.ndarr
 
 def _totals(X):
     """Sums of rows; matrices of scipy's older kind give columns."""
-    return np.ravel(X.sum(axis=1, dtype=np.float64))
+    return np.ravel(X.sum(axis=1))

@@ -102,7 +102,7 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
     >>> images = images.reshape(-1, 8, 8) / 16
     >>> layer = DeconvNetLayer(8, 3, lam=5.0, output="maps", max_iter=2, random_state=0)
     >>> model = make_pipeline(layer, SpatialPyramid(levels=(1, 2, 4)), LinearSVC())
-    >>> model.fit(images[:300], labels[:300]).score(images[300:600], labels[300:600]) > 0.8
+    >>> model.fit(images[:300], labels[:300]).score(images[300:600], labels[300:600]) > 0.7
     True
     >>> model[:-1].get_feature_names_out()[[0, 8, 16]]
     array(['f0_l1_y0_x0', 'f0_l2_y0_x0', 'f0_l2_y0_x1'], dtype=object)
