@@ -269,5 +269,5 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
             labels = self.kmeans_.predict(descriptors.astype(self.words_.dtype, copy=False))
             ones, ends = np.ones(len(labels), descriptors.dtype), np.arange(len(labels) + 1)
             return csr_array((ones, labels, ends), shape=(len(labels), len(self.words_)))
-        distances = self.kmeans_.transform(descriptors)
+        distances = self.kmeans_.transform(descriptors).astype(descriptors.dtype, copy=False)
         return np.maximum(distances.mean(axis=1, keepdims=True) - distances, 0)

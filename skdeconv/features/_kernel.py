@@ -62,14 +62,9 @@ def histogram_intersection(X: ArrayLike, Y: ArrayLike | None = None) -> np.ndarr
                 f"{name} must not be negative, got {least:.3g}: on negative features the histogram "
                 "intersection is no kernel. Take magnitudes, or split features by their sign."
             )
-    K = -manhattan_distances(X, Y)
-    K += _totals(X)[:, None]
-    K += _totals(Y)
+    # Matrices of scipy's older kind give sums as a column.
+    K = np.add.outer(*(np.ravel(values.sum(axis=1)) for values in (X, Y)))
+    K -= manhattan_distances(X, Y)
     K /= 2
     # Zeros come out as rounding errors of either sign.
     return np.maximum(K, 0, out=K)
-
-
-def _totals(X):
-    """Sums of rows; matrices of scipy's older kind give columns."""
-    return np.ravel(X.sum(axis=1))

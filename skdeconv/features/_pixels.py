@@ -40,7 +40,7 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
     encoder : DeconvNetLayer, HierarchicalDeconvNet, AdaptiveDeconvNet or OnePassEncoder
         Gives the maps. ``fit`` fits a clone of it; what is fitted already stays so inside of a
         ``sklearn.frozen.FrozenEstimator``. Its ``output``, ``layout`` and ``sparse_output`` have no
-        influence.
+        influence; ``low_frequency`` must be False.
     radius : float or tuple of float, default=(2.0, 4.0, 8.0)
         Standard deviations of the Gaussians in pixels, > 0. Large ones tell textures apart better,
         and blur the borders between them.
@@ -244,6 +244,11 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
             raise TypeError(
                 "encoder must be an estimator that gives maps, such as DeconvNetLayer(), or a "
                 f"FrozenEstimator of one; got {self.encoder!r}."
+            )
+        if getattr(encoder, "low_frequency", False):
+            raise ValueError(
+                "encoder must have low_frequency=False: smooth maps have no local energy. Prepare "
+                "raw photos instead, as by LocalContrastNormalizer."
             )
         radii = [
             check_real("radius", radius, min_val=0, include_boundaries="neither")

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, hstack
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -299,7 +298,10 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
             return features
         n_maps = self.maps_shape_[2] * (2 if self.split_sign else 1)
         blocks = features.reshape(-1, n_maps) if self.normalize == "cell" else features
-        return normalize(blocks, copy=False).reshape(features.shape)
+        # scikit-learn's normalize leaves small rows as they are.
+        norms = np.linalg.norm(blocks, axis=1, keepdims=True)
+        blocks /= np.maximum(norms, np.finfo(blocks.dtype).tiny)
+        return features
 
 
 def _check_levels(levels):
