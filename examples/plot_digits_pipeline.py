@@ -13,12 +13,14 @@ A layer is a transformer like any other: in front of a classifier it goes into a
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from skdeconv import DeconvNetLayer, lam_min
+from skdeconv import DeconvNetLayer, OnePassEncoder, lam_min
 from skdeconv.display import FiltersDisplay, MapsDisplay
+from skdeconv.features import SpatialPyramid
 
 digits = load_digits()
 images, labels = digits.images / 16, digits.target
@@ -80,17 +82,32 @@ _ = ax.legend()
 # This split favours the maps by one percentage point, the standard error of such a difference on
 # 450 digits. That is chance: over ten other splits the two were level, at 0.970 each.
 
-for name, accuracy in (
-    ("maps", search.score(X_test, y_test)),
-    ("pixels", pixels.score(pixels_test, y_test)),
-):
+
+def report(name, accuracy):
+    """Print an accuracy on the test digits and its standard error."""
     error = np.sqrt(accuracy * (1 - accuracy) / len(y_test))
     print(f"{name}: {accuracy:.3f} ± {error:.3f} of {len(y_test)} digits")
+
+
+report("maps", search.score(X_test, y_test))
+report("pixels", pixels.score(pixels_test, y_test))
+
+# %%
+# What does help is to correlate the images with the filters instead, in one pass, and to pool what
+# fits best. Over six splits a linear classifier then reached 0.992, where it had 0.971 from the
+# pixels, and an ``SVC`` 0.989. The layer is frozen, so that its filters are not learned again.
+
+best = search.best_estimator_.named_steps["maps"]
+one_pass = make_pipeline(
+    OnePassEncoder(FrozenEstimator(best)),
+    SpatialPyramid(levels=(1, 2, 3)),
+    LogisticRegression(C=10, max_iter=1000),
+)
+report("one pass, pooled", one_pass.fit(X_train, y_train).score(X_test, y_test))
 
 # %%
 # What the best layer has learned, and the maps of one digit.
 
-best = search.best_estimator_.named_steps["maps"]
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 FiltersDisplay.from_estimator(best, ax=axes[0])
 axes[1].imshow(X_test[0], cmap="gray_r")
