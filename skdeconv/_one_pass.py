@@ -38,12 +38,12 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
     ----------
     layer : DeconvNetLayer, FrozenEstimator or array-like of shape (n_filters, h, w, n_channels), \
             default=None
-        Where the filters come from: an unfitted layer is cloned and fitted in ``fit``, a frozen
-        one, ``FrozenEstimator(layer)``, is taken as it is, and so are filters in an array, from
-        wherever. None stands for ``DeconvNetLayer(random_state=0)``.
+        Where the filters come from. Of a layer a clone is fitted in ``fit``, also where the layer
+        is fitted already; ``FrozenEstimator(layer)`` takes the filters that it has. So does an
+        array, with filters from wherever. None stands for ``DeconvNetLayer(random_state=0)``.
     competition : float, default=0.6
-        Part c of the largest response that is subtracted, 0 <= c < 1. 0 only rectifies. Between
-        0.5 and 0.7 little depends on it.
+        Part c of the largest response that is subtracted, 0 <= c < 1. 0 only rectifies. For
+        digits 0.5 to 0.7 are alike; photos like more, 0.8.
     padding : {"same", "valid"}, default="same"
         "valid" leaves out the pixels where a filter would reach beyond the border. "same" gives
         maps of the size of the image, whose border is repeated outwards: what pixels are to be
@@ -144,7 +144,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         with restored_on_failure(self):
             self._check_parameters()
             image_shape = check_image_shape(self.image_shape)
-            images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
+            images, _, shape = check_images(self, X, image_shape=image_shape, reset=True)
             layer, filters = self._learn(images.transpose(0, 2, 3, 1))
             self._check_sizes(filters, images)
             if layer is not None:
@@ -152,7 +152,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
             elif hasattr(self, "layer_"):
                 del self.layer_
             self.filters_ = _centred(filters.astype(images.dtype))
-            self.image_shape_, self._layout = shape, layout
+            self.image_shape_ = shape
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The layer, the nets and the encoder under scikit-learn's own checks: none fails, none is expected to."""
+"""The layer, nets and encoder under scikit-learn's own checks: none fails, none is expected to."""
 
 import pytest
 from reference.contract import (

@@ -54,8 +54,8 @@ class FiltersDisplay(Display):
 
         Parameters
         ----------
-        estimator : DeconvNetLayer, HierarchicalDeconvNet or AdaptiveDeconvNet
-            A fitted layer or net.
+        estimator : DeconvNetLayer, HierarchicalDeconvNet, AdaptiveDeconvNet or OnePassEncoder
+            A fitted layer, net or encoder.
         layer : int, default=None
             Layer of a net, 1 for the lowest; the top one by default. Of an adaptive net only the
             first layer can be drawn without an image.
@@ -82,7 +82,9 @@ class FiltersDisplay(Display):
             filters = normalized(np.asarray(estimator.project_filters(layer), dtype=float))
             layer = len(estimator.layers_) if layer is None else layer
             return cls(filters, layer).plot(ax=ax, **kwargs)
-        check_estimator(estimator)
+        # A OnePassEncoder has filters too, and no maps that draw images.
+        is_encoder = hasattr(estimator, "competition")
+        check_estimator(estimator, "competition" if is_encoder else "to_maps")
         if isinstance(estimator.filters_, list):
             if layer not in (None, 1):
                 raise ValueError(

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
@@ -198,16 +198,19 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
                 f"X holds maps of {shape_of_maps(maps)[2]} filters, but fit has seen "
                 f"{self.maps_shape_[2]}."
             )
-        describe, rows = self._describe(), []
+        describe, words, grids = self._describe(), [], []
         for one in each_of_maps(maps):
             descriptors, grid = describe(*one)
-            words = self._words_of(descriptors)
-            if issparse(words):
-                words = SparseMaps([words], [grid])
+            if self.coding == "soft":
+                near = self._near(descriptors).reshape(1, *grid, -1)
+                # All words have a weight: maps of a single image are large enough.
+                words.append(self.pyramid_.transform(near))
             else:
-                words = words.reshape(1, *grid, -1)
-            rows.append(self.pyramid_.transform(words))
-        return np.concatenate(rows)
+                words.append(self._nearest(descriptors))
+                grids.append(grid)
+        if self.coding == "soft":
+            return np.concatenate(words)
+        return self.pyramid_.transform(SparseMaps(words, grids))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns: ``word3_l2_y0_x1`` is word 3 in row 0, column 1 of 2 x 2 cells.
@@ -263,11 +266,13 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
             sample.append(descriptors[np.sort(chosen)])
         return np.concatenate(sample)
 
-    def _words_of(self, descriptors):
-        """Weights of all words at every window, sparse for hard coding."""
-        if self.coding == "hard":
-            labels = self.kmeans_.predict(descriptors.astype(self.words_.dtype, copy=False))
-            ones, ends = np.ones(len(labels), descriptors.dtype), np.arange(len(labels) + 1)
-            return csr_array((ones, labels, ends), shape=(len(labels), len(self.words_)))
+    def _nearest(self, descriptors):
+        """One at the nearest word of every window, sparse."""
+        labels = self.kmeans_.predict(descriptors.astype(self.words_.dtype, copy=False))
+        ones, ends = np.ones(len(labels), descriptors.dtype), np.arange(len(labels) + 1)
+        return csr_array((ones, labels, ends), shape=(len(labels), len(self.words_)))
+
+    def _near(self, descriptors):
+        """How much nearer than on average every word is to every window, 0 where it is not."""
         distances = self.kmeans_.transform(descriptors).astype(descriptors.dtype, copy=False)
         return np.maximum(distances.mean(axis=1, keepdims=True) - distances, 0)

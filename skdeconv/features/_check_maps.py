@@ -59,7 +59,7 @@ def check_maps(estimator, X, maps_shape=None):
     if issparse(X) or getattr(X, "ndim", 2) == 2:
         return _maps_of_rows(estimator, X, maps_shape)
     maps = check_array(X, dtype=_FLOATS, allow_nd=True, estimator=estimator, input_name="X")
-    if maps.ndim != 4 or maps.shape[3] == 0:
+    if maps.ndim != 4 or not maps.size:
         raise ValueError(
             f"X has shape {maps.shape}; {name} needs maps of shape (n_samples, map_height, "
             "map_width, n_filters). The maps of one image are X[None]."
@@ -114,6 +114,8 @@ def _maps_of_rows(estimator, X, maps_shape):
 def _checked_sequence(X, name):
     if not len(X):
         raise ValueError("X holds maps of 0 samples; at least one is required.")
+    if any(0 in one.shape for one in X.maps):
+        raise ValueError("X holds maps without positions or filters.")
     _same_number(name, [one.shape[1] for one in X.maps])
     for i, one in enumerate(X.maps):
         if not np.isfinite(one.data).all():
@@ -127,7 +129,7 @@ def _checked_list(X, name):
         check_array(one, dtype=_FLOATS, allow_nd=True, input_name=f"X[{i}]")
         for i, one in enumerate(X)
     ]
-    if any(one.ndim != 3 or one.shape[2] == 0 for one in maps):
+    if any(one.ndim != 3 or not one.size for one in maps):
         shapes = sorted({one.shape for one in maps})
         raise ValueError(
             f"X is a list of arrays of shape {shapes}; {name} needs maps of shape (map_height, "

@@ -61,9 +61,9 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
     split_sign : bool, default=False
         Whether positive and negative values are pooled apart, as two maps each. Of non-negative
         maps the second would be empty.
-    normalize : {"cell", "global"} or None, default="cell"
+    normalize : {"cell", "global"} or None, default=None
         "cell" scales the features of every window to unit Euclidean norm, "global" those of every
-        image. What is all zero stays zero.
+        image, which images of several sizes or contrasts need. What is all zero stays zero.
     maps_shape : tuple of int, default=None
         (map_height, map_width, n_filters), where the input is rows.
 
@@ -118,7 +118,7 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
         pooling: str = "sum",
         power: float = 0.5,
         split_sign: bool = False,
-        normalize: str | None = "cell",
+        normalize: str | None = None,
         maps_shape: tuple[int, int, int] | None = None,
     ):
         self.levels = levels
@@ -329,4 +329,5 @@ def _sparse_signs(maps, split):
     """The same for the maps of one image, (map_height * map_width, n_filters)."""
     if not split:
         return abs(maps)
-    return csr_array(hstack([maps.maximum(0), (-maps).maximum(0)]))
+    # Of float32 maxima older versions of scipy make float64.
+    return csr_array(hstack([maps.maximum(0), (-maps).maximum(0)]), dtype=maps.dtype)
