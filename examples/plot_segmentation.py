@@ -93,14 +93,16 @@ def local_moments(image):
 # %%
 # The same classifier gets in turn: the brightness of the pixel; that with local means and standard
 # deviations, in Gaussian windows of the same radii; the local energies of plain correlations with
-# the filters; those of a :class:`skdeconv.OnePassEncoder`, whose filters compete at every pixel;
-# and those of sparse maps.
+# the filters; those of a :class:`skdeconv.OnePassEncoder`, whose filters compete at every pixel,
+# with filters of noise and with the learned ones; and those of sparse maps.
 #
 # Filters that compete tell textures apart best, whether at a pixel or for explaining the whole
-# image: one pass is nearly as good as sparse maps, and much faster.
+# image: one pass is nearly as good as sparse maps, and much faster. For these textures, which have
+# no edges, filters of noise do as well.
 
 encoders = {
     "correlations": OnePassEncoder(layer.filters_, competition=0.0),
+    "one pass of noise": OnePassEncoder(rng.standard_normal((32, 7, 7))),
     "one pass": OnePassEncoder(layer.filters_),
     "sparse maps": FrozenEstimator(layer),
 }
@@ -122,7 +124,7 @@ for name, (X, X_test) in features.items():
 # The other mosaic, its textures, and what was found from the first draw:
 
 panels = {"the other mosaic": test_image, "textures": test_labels, **found}
-del panels["brightness"]
+del panels["brightness"], panels["one pass of noise"]
 figure, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
 for ax, (name, panel) in zip(axes.flat, panels.items(), strict=True):
     kind = {"cmap": "gray"} if panel is test_image else {"cmap": "tab10", "vmin": 0, "vmax": 9}
