@@ -18,7 +18,7 @@ SIDE, AT_ONCE = 150, 50
 FILTER_SIZE, N_FILTERS = 5, 32
 # The pooling of all rows that have maps.
 DIGIT_POOLING = SpatialPyramid(window="gaussian", sigma=2, stride=3, power=0.25)
-PHOTO_POOLING = SpatialPyramid(levels=(1, 2, 4, 6))
+PHOTO_POOLING = SpatialPyramid(levels=(1, 2, 4, 6), overlap=0.5)
 
 
 class Pooled(TransformerMixin, BaseEstimator):
@@ -167,7 +167,7 @@ def scales(name: str, filters, *, colour=False) -> Row:
     """Row of one pass over photos at several sizes, with filters learned at one of 75 pixels."""
 
     def make(seed):
-        return Scales(filters(seed), PHOTO_POOLING, (150, 75, 40), learned_at=75)
+        return Scales(filters(seed), PHOTO_POOLING, (150, 75, 40, 20), learned_at=75)
 
     return Row(name, make, seeded=True, colour=colour)
 
@@ -214,9 +214,9 @@ DIGIT_ROWS = (
 )
 PHOTO_ROWS = (
     photos("patch dictionary", lambda seed: PatchCodes(N_FILTERS, 7, 0.3, seed)),
-    scales("random filters, one pass, three sizes", lambda seed: noise(seed, 7)),
-    *parts_of(scales("one-pass, three sizes", small_photo_layer), _0="one-pass"),
-    scales("one-pass, three sizes, colours", small_photo_layer, colour=True),
+    scales("random filters, one pass, four sizes", lambda seed: noise(seed, 7)),
+    *parts_of(scales("one-pass, four sizes", small_photo_layer), _0="one-pass"),
+    scales("one-pass, four sizes, colours", small_photo_layer, colour=True),
     photos("one layer", photo_layer),
     *parts_of(photos("layers 1+2", photo_layers, (1, 2)), _1="two layers"),
     *parts_of(photos("adaptive 1+4", adaptive, (1, 4), every=5), _0="adaptive 1", _1="adaptive 4"),

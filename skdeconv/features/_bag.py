@@ -12,7 +12,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._maps import SparseMaps
-from skdeconv._validation import check_in, check_integer, check_seed
+from skdeconv._validation import check_in, check_integer, check_real, check_seed
 from skdeconv.features._check_maps import check_maps, check_maps_shape, each_of_maps, shape_of_maps
 from skdeconv.features._descriptors import Descriptors
 from skdeconv.features._pyramid import SpatialPyramid
@@ -42,8 +42,17 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
     levels : tuple of int or of (int, int), default=(1, 2, 4)
         Cells of the pyramid, as in :class:`SpatialPyramid`.
     coding : {"hard", "soft"}, default="hard"
-        "hard" gives each window to the nearest word. "soft" gives it to all words that are nearer
-        than the mean distance, by how much they are: :math:`\max(0, \bar d - d_i)` [3]_.
+        "hard" gives each window to the nearest word. "soft" shares it among the ``n_nearest``
+        words, by weights :math:`\propto \exp(-\beta d^2)` of their distances d [3]_. A window
+        without any coefficient counts for none.
+    n_nearest : int, default=5
+        Words that share a window in soft coding.
+    sharpness : float, default=10.0
+        How fast, :math:`\beta`, weights fall off in soft coding, at least 0. Descriptors are of
+        unit norm.
+    pooling : {"sum", "max"}, default="sum"
+        Whether the weights of a word in a cell are summed up, or the largest is taken, which soft
+        coding often prefers.
     power : float, default=0.5
         Exponent of the sums over cells, above 0.
     normalize : {"cell", "global"} or None, default="cell"
@@ -84,8 +93,7 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
        CVPR 2010.
     .. [2] M. D. Zeiler, G. W. Taylor, R. Fergus, "Adaptive deconvolutional networks for mid and
        high level feature learning", ICCV 2011.
-    .. [3] A. Coates, H. Lee, A. Ng, "An analysis of single-layer networks in unsupervised feature
-       learning", AISTATS 2011.
+    .. [3] L. Liu, L. Wang, X. Liu, "In defense of soft-assignment coding", ICCV 2011.
 
     Examples
     --------
@@ -109,6 +117,9 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         pool: int = 4,
         levels: tuple = (1, 2, 4),
         coding: str = "hard",
+        n_nearest: int = 5,
+        sharpness: float = 10.0,
+        pooling: str = "sum",
         power: float = 0.5,
         normalize: str | None = "cell",
         n_descriptors: int = 50_000,
@@ -121,6 +132,9 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         self.pool = pool
         self.levels = levels
         self.coding = coding
+        self.n_nearest = n_nearest
+        self.sharpness = sharpness
+        self.pooling = pooling
         self.power = power
         self.normalize = normalize
         self.n_descriptors = n_descriptors
@@ -155,7 +169,9 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         n_words = self._check_parameters()
         maps = check_maps(self, X, check_maps_shape(self.maps_shape))
         random_state = check_seed(self.random_state)
-        pyramid = SpatialPyramid(self.levels, power=self.power, normalize=self.normalize)
+        pyramid = SpatialPyramid(
+            self.levels, pooling=self.pooling, power=self.power, normalize=self.normalize
+        )
         pyramid.fit(np.zeros((1, min(shape_of_maps(maps)[0], 2), 1, n_words)))
         sample = self._sample(maps, random_state)
         if len(sample) < n_words:
@@ -201,15 +217,8 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         describe, words, grids = self._describe(), [], []
         for one in each_of_maps(maps):
             descriptors, grid = describe(*one)
-            if self.coding == "soft":
-                near = self._near(descriptors).reshape(1, *grid, -1)
-                # All words have a weight: maps of a single image are large enough.
-                words.append(self.pyramid_.transform(near))
-            else:
-                words.append(self._nearest(descriptors))
-                grids.append(grid)
-        if self.coding == "soft":
-            return np.concatenate(words)
+            words.append(self._words_of(descriptors))
+            grids.append(grid)
         return self.pyramid_.transform(SparseMaps(words, grids))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -247,6 +256,9 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
             )
         check_integer("step", self.step, min_val=1)
         check_in("coding", self.coding, ["hard", "soft"])
+        check_integer("n_nearest", self.n_nearest, min_val=1)
+        check_real("sharpness", self.sharpness, min_val=0)
+        check_in("pooling", self.pooling, ["sum", "max"])
         if check_integer("n_descriptors", self.n_descriptors, min_val=1) < n_words:
             raise ValueError(
                 f"n_descriptors must be at least n_words={n_words}, got {self.n_descriptors}."
@@ -262,17 +274,25 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         describe, sample = self._describe(), []
         for one, count in zip(each_of_maps(maps), np.diff(ends), strict=True):
             descriptors, _ = describe(*one)
+            descriptors = descriptors[descriptors.any(axis=1)]
             chosen = random_state.permutation(len(descriptors))[:count]
             sample.append(descriptors[np.sort(chosen)])
         return np.concatenate(sample)
 
-    def _nearest(self, descriptors):
-        """One at the nearest word of every window, sparse."""
-        labels = self.kmeans_.predict(descriptors.astype(self.words_.dtype, copy=False))
-        ones, ends = np.ones(len(labels), descriptors.dtype), np.arange(len(labels) + 1)
-        return csr_array((ones, labels, ends), shape=(len(labels), len(self.words_)))
-
-    def _near(self, descriptors):
-        """How much nearer than on average every word is to every window, 0 where it is not."""
-        distances = self.kmeans_.transform(descriptors).astype(descriptors.dtype, copy=False)
-        return np.maximum(distances.mean(axis=1, keepdims=True) - distances, 0)
+    def _words_of(self, descriptors):
+        """Weights of the nearest words of every window, sparse; a blank one has none."""
+        count = min(self.n_nearest, len(self.words_)) if self.coding == "soft" else 1
+        known = descriptors.astype(self.words_.dtype, copy=False)
+        distances = self.kmeans_.transform(known).astype(descriptors.dtype, copy=False) ** 2
+        if count == 1:
+            nearest = distances.argmin(axis=1)[:, None]
+        else:
+            nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
+        distances = np.take_along_axis(distances, nearest, axis=1)
+        distances -= distances.min(axis=1, keepdims=True)
+        weights = np.exp(-float(self.sharpness) * distances)
+        weights /= weights.sum(axis=1, keepdims=True)
+        weights *= descriptors.any(axis=1, keepdims=True)
+        ends = np.arange(0, nearest.size + 1, count)
+        parts = weights.ravel(), nearest.ravel(), ends
+        return csr_array(parts, shape=(len(nearest), len(self.words_)))

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from reference.features import descriptors_by_loops, draw_maps, pyramid_by_loops, sparse_maps
+from reference.features import (
+    descriptors_by_loops,
+    draw_maps,
+    pyramid_by_loops,
+    sparse_maps,
+    words_by_loops,
+)
 from scipy.sparse import csr_array, random_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -22,25 +28,21 @@ SMALL = {"patch_size": 4, "pool": 2, "random_state": 0}
 each_coding = pytest.mark.parametrize("coding", ["hard", "soft"])
 
 
-def words_by_loops(descriptors, centres, coding):
-    """Weights of all words at every window."""
-    result = np.zeros((len(descriptors), len(centres)))
-    for weights, descriptor in zip(result, descriptors, strict=True):
-        distances = [np.sqrt(((descriptor - centre) ** 2).sum()) for centre in centres]
-        if coding == "hard":
-            weights[int(np.argmin(distances))] = 1
-        else:
-            mean = sum(distances) / len(distances)
-            weights[:] = [max(0.0, mean - distance) for distance in distances]
-    return result
-
-
 def bag_by_loops(bag, maps):
     """What a fitted bag makes of the maps of one image."""
     descriptors, grid = descriptors_by_loops(maps, bag.patch_size, bag.step, bag.pool)
-    words = words_by_loops(descriptors, bag.words_.reshape(len(bag.words_), -1), bag.coding)
-    options = {"power": bag.power, "normalize": bag.normalize, "flat": maps.shape[0] == 1}
-    return pyramid_by_loops(words.reshape(*grid, -1), bag.levels, **options)
+    centres = bag.words_.reshape(len(bag.words_), -1)
+    words = words_by_loops(descriptors, centres, bag.coding, bag.n_nearest, bag.sharpness)
+    options = {name: getattr(bag, name) for name in ("pooling", "power", "normalize")}
+    flat = maps.shape[0] == 1
+    return pyramid_by_loops(words.reshape(*grid, -1), bag.levels, flat=flat, **options)
+
+
+def draw_maps_with_blanks(*shape, dtype=np.float64):
+    """Maps, of which the first windows of each row have no coefficient, and an image has none."""
+    maps = draw_maps(5, *shape, 2, dtype=dtype)
+    maps[:, :, :6] = maps[3] = 0
+    return maps
 
 
 # What is computed
@@ -85,6 +87,80 @@ def test_rows_against_loops(shape, coding, normalize):
     assert len(bag.get_feature_names_out()) == expected.shape[1]
 
 
+@pytest.mark.parametrize("pooling", ["sum", "max"])
+@pytest.mark.parametrize("sharpness", [0, 0.5, 10.0])
+@pytest.mark.parametrize("n_nearest", [1, 3, 5, 6, 100])
+@pytest.mark.parametrize("shape", [(7, 11), (1, 13)])
+def test_soft_words_against_loops(shape, n_nearest, sharpness, pooling):
+    maps = draw_maps_with_blanks(*shape)
+    options = {"n_nearest": n_nearest, "sharpness": sharpness, "pooling": pooling}
+    bag = BagOfFeatures(6, step=1, levels=(1, 2, 3), coding="soft", **options, **SMALL)
+    bag.set_params(power=1, normalize=None).fit(maps)
+    expected = np.stack([bag_by_loops(bag, one) for one in maps])
+    for form in (maps, list(maps), sparse_maps(maps)):
+        assert_allclose(bag.transform(form), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_nearest_of_many_words():
+    # Of few images two words would be the same, a tie.
+    maps = draw_maps(20, 12, 12, 2)
+    options = {"coding": "soft", "n_nearest": 500, "sharpness": 0}
+    bag = BagOfFeatures(700, step=1, levels=(1,), **options, **SMALL).fit(maps)
+    expected = bag_by_loops(bag, maps[0])
+    assert_allclose(bag.transform(maps[:1])[0], expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("pooling", ["sum", "max"])
+def test_maxima_of_hard_words_say_which_there_are(pooling):
+    maps = draw_maps_with_blanks(9, 11)
+    bag = BagOfFeatures(6, power=1, normalize=None, pooling=pooling, **SMALL).fit(maps)
+    expected = np.stack([bag_by_loops(bag, one) for one in maps])
+    assert_allclose(bag.transform(maps), expected, rtol=1e-9, atol=1e-12)
+    assert (set(np.unique(bag.transform(maps))) == {0, 1}) == (pooling == "max")
+
+
+@pytest.mark.parametrize("pooling", ["sum", "max"])
+def test_hard_words_are_the_limits_of_soft_ones(pooling):
+    maps = draw_maps_with_blanks(9, 11)
+    bag = BagOfFeatures(6, pooling=pooling, **SMALL).fit(maps)
+    expected = bag.transform(maps)
+    bag.set_params(coding="soft", n_nearest=1)
+    for sharpness in (0, 10.0, 1e9):
+        assert_array_equal(bag.set_params(sharpness=sharpness).transform(maps), expected)
+    # Where all other words are too far away for exp.
+    assert_allclose(bag.set_params(n_nearest=6).transform(maps), expected, atol=1e-6)
+    assert np.abs(bag.set_params(sharpness=10.0).transform(maps) - expected).max() > 0.01
+
+
+def test_shares_of_words_add_up_to_the_windows_that_are_not_blank():
+    maps = draw_maps_with_blanks(9, 11)
+    bag = BagOfFeatures(6, levels=(1,), power=1, normalize=None, **SMALL).fit(maps)
+    windows = [descriptors_by_loops(one, 4, 2, 2)[0].any(axis=1).sum() for one in maps]
+    assert windows == [6, 6, 6, 0, 6]
+    for options in ({"coding": "hard"}, {"coding": "soft", "n_nearest": 4}):
+        assert_allclose(bag.set_params(**options).transform(maps).sum(axis=1), windows)
+    # Without sharpness each of the nearest has the same.
+    shares = bag.set_params(sharpness=0).transform(maps) * 4
+    assert_allclose(shares, np.round(shares), atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("noise", [1, 1e-2, 1e-4])
+def test_hard_words_are_the_predicted_ones_up_to_ties(noise, dtype):
+    rng = np.random.default_rng(0)
+    maps = (rng.random((8, 8, 2)) + noise * rng.random((20, 8, 8, 2))).astype(dtype)
+    bag = BagOfFeatures(6, step=1, power=1, normalize=None, **SMALL).fit(maps)
+    descriptors = np.concatenate([Descriptors(4, 1, 2)(one, (8, 8))[0] for one in maps])
+    centres = bag.words_.reshape(6, -1).astype(float)
+    squares = ((descriptors.astype(float)[:, None] - centres) ** 2).sum(axis=2)
+    found, each = bag._words_of(descriptors).indices, np.arange(len(descriptors))
+    # Single precision may be too little for predict.
+    atol = 1e-6 if dtype == np.float32 else 1e-14
+    predicted = bag.kmeans_.predict(descriptors)
+    assert_allclose(squares[each, found], squares[each, predicted], rtol=0, atol=atol)
+    assert_allclose(squares[each, found], squares.min(axis=1), rtol=0, atol=atol)
+
+
 def test_hard_words_are_counts():
     maps = draw_maps(5, 9, 9, 2)
     bag = BagOfFeatures(6, levels=(1, 2), power=1, normalize=None, **SMALL).fit(maps)
@@ -120,6 +196,7 @@ def test_zeros_have_no_descriptor():
     for coding in ("hard", "soft"):
         rows = BagOfFeatures(4, coding=coding, **SMALL).fit_transform(maps)
         assert np.isfinite(rows).all()
+        assert_array_equal(rows.any(axis=1), [True, False, True, True])
     assert not Descriptors(4, 2, 2)(maps[1].reshape(-1, 2), (8, 8))[0].any()
 
 
@@ -168,17 +245,19 @@ def test_the_sample_is_bounded_and_spread_over_the_images(n_descriptors, monkeyp
 
     def describe(self, maps, shape):
         seen.append(maps[0, 0])
-        values = np.full((9, 1), maps[0, 0]) + np.arange(9)[:, None] / 10
-        return values, (3, 3)
+        values = np.full((10, 1), maps[0, 0]) + np.arange(10)[:, None] / 10
+        # A window without any coefficient is no descriptor to learn from.
+        values[9] = 0
+        return values, (2, 5)
 
     monkeypatch.setattr(Descriptors, "__call__", describe)
     bag = BagOfFeatures(2, n_descriptors=n_descriptors)
-    maps = np.arange(5.0)[:, None, None, None] + np.zeros((5, 8, 8, 1))
+    maps = np.arange(1.0, 6)[:, None, None, None] + np.zeros((5, 8, 8, 1))
     sample = bag._sample(maps, np.random.RandomState(0))
     image, place = np.divmod(np.round(10 * sample[:, 0]), 10)
-    assert seen == [0, 1, 2, 3, 4]
+    assert seen == [1, 2, 3, 4, 5]
     assert len(sample) == min(n_descriptors, 45)
-    counts = np.bincount(image.astype(int), minlength=5)
+    counts = np.bincount(image.astype(int) - 1, minlength=5)
     assert np.ptp(counts) <= 1
     # None twice, and not the first ones alone.
     assert len(np.unique(sample)) == len(sample)
@@ -274,7 +353,9 @@ def test_fewer_descriptors_than_words_are_refused():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtypes(dtype, fitted, coding):
     maps = draw_maps(5, 8, 8, 2)
-    bag = BagOfFeatures(4, coding=coding, **SMALL).fit(maps.astype(fitted))
+    # NumPy's numbers, as grids have them, make no float64.
+    bag = BagOfFeatures(4, coding=coding, sharpness=np.float64(10), **SMALL)
+    bag.fit(maps.astype(fitted))
     assert bag.words_.dtype == fitted
     for form in (maps.astype(dtype), sparse_maps(maps.astype(dtype))):
         rows = bag.transform(form)
@@ -292,8 +373,8 @@ def test_integers_are_floats():
 def test_parameters_tags_clone_and_pickle():
     options = {
         "n_words": 3, "patch_size": 2, "step": 1, "pool": 1, "levels": (2,), "coding": "soft",
-        "power": 1, "normalize": None, "n_descriptors": 50, "maps_shape": (6, 6, 2),
-        "random_state": 3,
+        "n_nearest": 2, "sharpness": 3.0, "pooling": "max", "power": 1, "normalize": None,
+        "n_descriptors": 50, "maps_shape": (6, 6, 2), "random_state": 3,
     }  # fmt: skip
     bag, maps = BagOfFeatures(**options), draw_maps(3, 6, 6, 2)
     assert bag.get_params() == clone(bag).get_params() == options

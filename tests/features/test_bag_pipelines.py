@@ -70,9 +70,14 @@ def test_a_grid_behind_a_layer(frozen):
     layer = clone(LAYER).set_params(sparse_output=True, n_filters=4)
     layer = FrozenEstimator(layer.fit(images)) if frozen else layer
     pipeline = make_pipeline(layer, clone(BAG), SVC(kernel=histogram_intersection))
-    grid = {"bagoffeatures__n_words": [5, 20], "bagoffeatures__coding": ["hard", "soft"]}
-    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(images, y)
-    assert len(search.cv_results_["params"]) == 4
+    hard = {"bagoffeatures__n_words": [5, 20]}
+    soft = hard | {
+        "bagoffeatures__coding": ["soft"],
+        "bagoffeatures__n_nearest": [2, 10],
+        "bagoffeatures__pooling": ["sum", "max"],
+    }
+    search = GridSearchCV(pipeline, [hard, soft], cv=2, error_score="raise").fit(images, y)
+    assert len(search.cv_results_["params"]) == 2 + 8
     assert search.best_score_ > 0.8
     bag = search.best_estimator_[1]
     assert bag.words_.shape == (bag.n_words, 2, 2, 4)
@@ -98,7 +103,10 @@ def test_a_failed_refit_leaves_the_old_fit(form):
     maps = draw_maps(3, 8, 8, 2)
     bag = clone(BAG).fit(form(maps))
     expected, before = bag.transform(form(maps)), vars(bag).copy()
-    faults = {"n_words": 1000, "levels": "x", "patch_size": 12, "power": -1, "coding": "x"}
+    faults = {
+        "n_words": 1000, "levels": "x", "patch_size": 12, "power": -1, "coding": "x",
+        "n_nearest": 0, "sharpness": -1, "pooling": "energy",
+    }  # fmt: skip
     for name, value in faults.items():
         bag.set_params(**{name: value})
         with pytest.raises((TypeError, ValueError)):

@@ -132,3 +132,18 @@ def descriptors_by_loops(maps, patch_size, step, pool):
                 one.append(sqrt(total))
         result.append(np.array(one) / (np.linalg.norm(one) or 1))
     return np.array(result), (len(corners_y), len(corners_x))
+
+
+def words_by_loops(descriptors, centres, coding="hard", n_nearest=5, sharpness=10.0):
+    """Weights of all words at every window; a window of zeros has none."""
+    result = np.zeros((len(descriptors), len(centres)))
+    for weights, descriptor in zip(result, descriptors, strict=True):
+        if not any(descriptor):
+            continue
+        squares = [sum((descriptor - centre) ** 2) for centre in centres]
+        nearest = sorted(range(len(squares)), key=squares.__getitem__)
+        nearest = nearest[: 1 if coding == "hard" else n_nearest]
+        total = sum(exp(-sharpness * squares[i]) for i in nearest)
+        for i in nearest:
+            weights[i] = exp(-sharpness * squares[i]) / total
+    return result
