@@ -88,7 +88,7 @@ def check_images(estimator, X, *, image_shape=None, reset):
         shape = stack.shape[1:]
         _check_shape(estimator, shape, image_shape, reset)
         if reset:
-            _forget_features(estimator)
+            forget_features(estimator)
     else:
         layout, stack, shape = _rows_or_stack(estimator, X, image_shape, reset)
     height, width, n_channels = full_shape(shape)
@@ -182,7 +182,7 @@ def _check_shape(estimator, shape, image_shape, reset):
         )
 
 
-def _forget_features(estimator):
+def forget_features(estimator):
     """Drop what an earlier fit on rows or stacks has left, which a list does not overwrite."""
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(estimator, name):

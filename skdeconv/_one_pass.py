@@ -151,7 +151,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
                 self.layer_ = layer
             elif hasattr(self, "layer_"):
                 del self.layer_
-            self.filters_ = _centred(filters.astype(images.dtype))
+            self.filters_ = _centred(filters).astype(images.dtype)
             self.image_shape_ = shape
         return self
 
@@ -277,30 +277,47 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
 
     def _encode(self, images, filters, out):
         """Responses of both signs after competition, into ``out``; images with channels last."""
-        n_filters, h, w, _ = filters.shape
+        h, w = filters.shape[1:3]
         if self.padding == "same":
-            before = (h - 1) // 2, (w - 1) // 2
+            before = h // 2, w // 2
             after = h - 1 - before[0], w - 1 - before[1]
             margins = zip(before, after, strict=True)
             images = np.pad(images, [(0, 0), *margins, (0, 0)], mode="edge")
-        windows = sliding_window_view(images, (h, w), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
-        columns = windows.reshape(len(images), -1, filters[0].size)
-        # One product per image, whatever the stack: the last bits never depend on it.
-        responses = np.matmul(columns, filters.reshape(n_filters, -1).T)
-        responses = responses.reshape(*out.shape[:3], n_filters)
-        largest = np.maximum(responses.max(axis=3), -responses.min(axis=3))
-        threshold = (self.competition * largest)[..., None]
-        np.subtract(responses, threshold, out=out[..., :n_filters])
-        np.subtract(-threshold, responses, out=out[..., n_filters:])
-        np.maximum(out, 0, out=out)
+        # Bands of rows, so that a large photo needs no more at once than many small ones.
+        rows = max(1, _NUMBERS_AT_ONCE // (out.shape[2] * filters[0].size))
+        for band in gen_batches(out.shape[1], rows):
+            part = images[:, band.start : band.stop + h - 1]
+            _compete(_correlate(part, filters), self.competition, out=out[:, band])
+
+
+def _correlate(images, filters):
+    """Valid correlations (n_samples, map_height, map_width, n_filters), the channels last."""
+    n_filters, h, w, _ = filters.shape
+    windows = sliding_window_view(images, (h, w), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    columns = windows.reshape(len(images), -1, filters[0].size)
+    # One product per image, whatever the stack: the last bits never depend on it.
+    responses = np.matmul(columns, filters.reshape(n_filters, -1).T)
+    return responses.reshape(*windows.shape[:3], n_filters)
+
+
+def _compete(responses, competition, out):
+    """Positive parts, then negative ones, of what is left of the responses of each pixel."""
+    n_filters = responses.shape[3]
+    largest = np.maximum(responses.max(axis=3), -responses.min(axis=3))
+    threshold = (competition * largest)[..., None]
+    np.subtract(responses, threshold, out=out[..., :n_filters])
+    np.subtract(-threshold, responses, out=out[..., n_filters:])
+    np.maximum(out, 0, out=out)
 
 
 def _centred(filters):
-    """Filters less their mean, of unit norm; those of nothing but a mean become zero."""
-    axes = 1, 2, 3
-    norms = np.linalg.norm(filters.reshape(len(filters), -1), axis=1)
-    filters = filters - filters.mean(axis=axes, keepdims=True)
-    left = np.linalg.norm(filters.reshape(len(filters), -1), axis=1)
-    rounding = 8 * np.finfo(filters.dtype).eps * norms
-    scale = np.divide(1, left, out=np.zeros_like(left), where=left > rounding)
-    return filters * scale[:, None, None, None]
+    """Filters less their mean, of unit norm, float64; those of nothing but a mean become zero."""
+    flat = filters.reshape(len(filters), -1)
+    rounding = 8 * np.finfo(flat.dtype).eps
+    largest = np.abs(flat).max(axis=1, keepdims=True).astype(np.float64)
+    flat = np.divide(flat, largest, out=np.zeros(flat.shape), where=largest > 0)
+    norms = np.linalg.norm(flat, axis=1, keepdims=True)
+    flat -= flat.mean(axis=1, keepdims=True)
+    left = np.linalg.norm(flat, axis=1, keepdims=True)
+    flat = np.divide(flat, left, out=np.zeros_like(flat), where=left > rounding * norms)
+    return flat.reshape(filters.shape)

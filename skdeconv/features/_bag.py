@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import numpy as np
@@ -12,8 +13,20 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._maps import SparseMaps
-from skdeconv._validation import check_in, check_integer, check_real, check_seed
-from skdeconv.features._check_maps import check_maps, check_maps_shape, each_of_maps, shape_of_maps
+from skdeconv._validation import (
+    check_in,
+    check_integer,
+    check_real,
+    check_seed,
+    restored_on_failure,
+)
+from skdeconv.features._check_maps import (
+    check_maps,
+    check_maps_shape,
+    each_of_maps,
+    shape_of_maps,
+    shapes_of_maps,
+)
 from skdeconv.features._descriptors import Descriptors
 from skdeconv.features._pyramid import SpatialPyramid
 
@@ -71,10 +84,12 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         The centres of the clusters.
     kmeans_ : MiniBatchKMeans
         The clustering.
-    pyramid_ : SpatialPyramid
-        What sums words over cells.
     maps_shape_ : tuple of int
         (map_height, map_width, n_filters) of the first image seen in ``fit``.
+    n_features_in_ : int
+        Number of columns, where ``fit`` saw rows.
+    feature_names_in_ : ndarray of str
+        Their names, where there were any.
 
     See Also
     --------
@@ -166,26 +181,24 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
             If a parameter is out of range, X does not hold maps, an image is smaller than a
             window, or there are fewer descriptors than words.
         """
-        n_words = self._check_parameters()
-        maps = check_maps(self, X, check_maps_shape(self.maps_shape))
-        random_state = check_seed(self.random_state)
-        pyramid = SpatialPyramid(
-            self.levels, pooling=self.pooling, power=self.power, normalize=self.normalize
-        )
-        pyramid.fit(np.zeros((1, min(shape_of_maps(maps)[0], 2), 1, n_words)))
-        sample = self._sample(maps, random_state)
-        if len(sample) < n_words:
-            raise ValueError(
-                f"n_words={n_words} is more than the {len(sample)} descriptors of X. Lower it, or "
-                "step, or give more images."
-            )
-        seed = random_state.randint(np.iinfo(np.int32).max)
-        kmeans = MiniBatchKMeans(n_words, batch_size=4096, n_init=1, random_state=seed)
-        self.kmeans_ = kmeans.fit(sample)
-        self.maps_shape_ = shape_of_maps(maps)
-        blocks = self._describe().blocks(self.maps_shape_[0])
-        self.words_ = kmeans.cluster_centers_.reshape(n_words, *blocks, -1)
-        self.pyramid_ = pyramid
+        with restored_on_failure(self):
+            n_words = self._check_parameters()
+            maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=True)
+            random_state = check_seed(self.random_state)
+            height = _common_height(maps)
+            self._pyramid(height, n_words)
+            sample = self._sample(maps, random_state)
+            if len(sample) < n_words:
+                raise ValueError(
+                    f"n_words={n_words} is more than the {len(sample)} descriptors of X that hold "
+                    "any coefficient. Lower it, or step, or give more images."
+                )
+            seed = random_state.randint(np.iinfo(np.int32).max)
+            kmeans = MiniBatchKMeans(n_words, batch_size=4096, n_init=1, random_state=seed)
+            kmeans.fit(sample)
+            blocks = self._describe().blocks(height)
+            self.maps_shape_, self.kmeans_ = shape_of_maps(maps), kmeans
+            self.words_ = kmeans.cluster_centers_.reshape(n_words, *blocks, -1)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -208,18 +221,25 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._check_parameters()
-        maps = check_maps(self, X, check_maps_shape(self.maps_shape))
+        maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=False)
         if shape_of_maps(maps)[2] != self.maps_shape_[2]:
             raise ValueError(
                 f"X holds maps of {shape_of_maps(maps)[2]} filters, but fit has seen "
                 f"{self.maps_shape_[2]}."
             )
+        height = _common_height(maps)
         describe, words, grids = self._describe(), [], []
         for one in each_of_maps(maps):
             descriptors, grid = describe(*one)
+            if descriptors.shape[1] != self.words_[0].size:
+                raise ValueError(
+                    f"Windows of X have {describe.blocks(height)} blocks, but fit has seen "
+                    f"{self.words_.shape[1:3]}: patch_size, pool, and whether maps have a height "
+                    "of 1, must not change after it."
+                )
             words.append(self._words_of(descriptors))
             grids.append(grid)
-        return self.pyramid_.transform(SparseMaps(words, grids))
+        return self._pyramid(height, len(self.words_)).transform(SparseMaps(words, grids))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns: ``word3_l2_y0_x1`` is word 3 in row 0, column 1 of 2 x 2 cells.
@@ -235,7 +255,8 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
             One name per column.
         """
         check_is_fitted(self)
-        names = self.pyramid_.get_feature_names_out()
+        pyramid = self._pyramid(self.maps_shape_[0], len(self.words_))
+        names = pyramid.get_feature_names_out()
         return np.array([f"word{name[1:]}" for name in names], dtype=object)
 
     def __sklearn_tags__(self):
@@ -268,15 +289,30 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
     def _describe(self):
         return Descriptors(self.patch_size, self.step, self.pool)
 
+    def _pyramid(self, height, n_words):
+        """What pools words over cells: of rows of windows, or of one row for signals."""
+        pyramid = SpatialPyramid(
+            self.levels, pooling=self.pooling, power=self.power, normalize=self.normalize
+        )
+        return pyramid.fit(np.zeros((1, min(height, 2), 1, n_words)))
+
     def _sample(self, maps, random_state):
-        """At most ``n_descriptors`` descriptors, about as many of every image."""
-        ends = np.linspace(0, self.n_descriptors, len(maps) + 1).astype(int)
-        describe, sample = self._describe(), []
-        for one, count in zip(each_of_maps(maps), np.diff(ends), strict=True):
-            descriptors, _ = describe(*one)
+        """At most ``n_descriptors`` descriptors, about as many of every image.
+
+        Small images come first: what they have too few of, larger ones make up for.
+        """
+        describe, sample, left = self._describe(), [], self.n_descriptors
+        images = list(each_of_maps(maps))
+        order = random_state.permutation(len(images))
+        order = sorted(order, key=lambda i: math.prod(images[i][1]))
+        for n_done, i in enumerate(order):
+            count = -(-left // (len(order) - n_done))
+            if count == 0:
+                break
+            descriptors, _ = describe(*images[i])
             descriptors = descriptors[descriptors.any(axis=1)]
-            chosen = random_state.permutation(len(descriptors))[:count]
-            sample.append(descriptors[np.sort(chosen)])
+            sample.append(descriptors[random_state.permutation(len(descriptors))[:count]])
+            left -= len(sample[-1])
         return np.concatenate(sample)
 
     def _words_of(self, descriptors):
@@ -296,3 +332,11 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         ends = np.arange(0, nearest.size + 1, count)
         parts = weights.ravel(), nearest.ravel(), ends
         return csr_array(parts, shape=(len(nearest), len(self.words_)))
+
+
+def _common_height(maps):
+    """Height of the first maps; all are signals, of height 1, or none is."""
+    flat = {height == 1 for height, _ in shapes_of_maps(maps)}
+    if len(flat) > 1:
+        raise ValueError("X holds maps of height 1 beside taller ones, whose windows differ.")
+    return shape_of_maps(maps)[0]

@@ -7,9 +7,9 @@ from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, validate_data
 
-from skdeconv._images import is_image_list
+from skdeconv._images import forget_features, is_image_list
 from skdeconv._maps import SparseMaps, maps_of_rows
 
 _FLOATS = [np.float64, np.float32]
@@ -28,18 +28,20 @@ def check_maps_shape(maps_shape) -> tuple[int, int, int] | None:
     return tuple(int(n) for n in maps_shape)
 
 
-def check_maps(estimator, X, maps_shape=None):
+def check_maps(estimator, X, maps_shape=None, *, reset):
     """Maps of several images, with the filters last.
 
     Parameters
     ----------
     estimator : estimator
-        Whom errors name.
+        Whom errors name; of rows it gets ``n_features_in_`` and ``feature_names_in_``.
     X : ndarray, SparseMaps, list of ndarray, or rows
         A stack (n_samples, map_height, map_width, n_filters), a sequence of maps that may be of
         different sizes, or rows, dense or CSR, that are maps of ``maps_shape`` in C order.
     maps_shape : tuple of int, default=None
         (map_height, map_width, n_filters) of rows.
+    reset : bool
+        True in fit.
 
     Returns
     -------
@@ -52,12 +54,14 @@ def check_maps(estimator, X, maps_shape=None):
         If X has another form, or values that are not finite.
     """
     name = type(estimator).__name__
+    if issparse(X) or (getattr(X, "ndim", 2) == 2 and not _is_sequence(X)):
+        return _maps_of_rows(estimator, X, maps_shape, reset)
+    if reset:
+        forget_features(estimator)
     if isinstance(X, SparseMaps):
         return _checked_sequence(X, name)
     if is_image_list(X):
         return _checked_list(X, name)
-    if issparse(X) or getattr(X, "ndim", 2) == 2:
-        return _maps_of_rows(estimator, X, maps_shape)
     maps = check_array(X, dtype=_FLOATS, allow_nd=True, estimator=estimator, input_name="X")
     if maps.ndim != 4 or not maps.size:
         raise ValueError(
@@ -67,6 +71,10 @@ def check_maps(estimator, X, maps_shape=None):
     if maps_shape is not None and maps.shape[1:] != maps_shape:
         raise ValueError(f"X holds maps of shape {maps.shape[1:]}, but maps_shape={maps_shape}.")
     return maps
+
+
+def _is_sequence(X):
+    return isinstance(X, SparseMaps) or is_image_list(X)
 
 
 def shape_of_maps(maps) -> tuple[int, int, int]:
@@ -92,7 +100,7 @@ def each_of_maps(maps):
             yield one.reshape(-1, one.shape[2]), one.shape[:2]
 
 
-def _maps_of_rows(estimator, X, maps_shape):
+def _maps_of_rows(estimator, X, maps_shape, reset):
     if maps_shape is None:
         name = type(estimator).__name__
         raise ValueError(
@@ -100,7 +108,7 @@ def _maps_of_rows(estimator, X, maps_shape):
             'Put output="maps" on the estimator before it, or pass maps_shape=(map_height, '
             "map_width, n_filters)."
         )
-    rows = check_array(X, accept_sparse="csr", dtype=_FLOATS, estimator=estimator, input_name="X")
+    rows = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=_FLOATS)
     if rows.shape[1] != math.prod(maps_shape):
         raise ValueError(
             f"X has {rows.shape[1]} features, which does not fit maps_shape={maps_shape}: it needs "
@@ -118,10 +126,21 @@ def _checked_sequence(X, name):
         raise ValueError("X holds maps without positions or filters.")
     _same_number(name, [one.shape[1] for one in X.maps])
     for i, one in enumerate(X.maps):
+        if not issparse(one) or one.format != "csr":
+            raise TypeError(f"X[{i}] must be a csr_array, got {type(one).__name__}.")
         if not np.isfinite(one.data).all():
             raise ValueError(f"X[{i}] contains NaN or infinity.")
-    maps = [one if one.dtype in _FLOATS else one.astype(np.float64) for one in X.maps]
-    return SparseMaps(maps, X.map_shapes)
+    return SparseMaps([_canonical(one) for one in X.maps], X.map_shapes)
+
+
+def _canonical(maps):
+    """One image's maps in a floating type, every position once; the caller's stay as they are."""
+    if maps.dtype not in _FLOATS:
+        maps = maps.astype(np.float64)
+    if not maps.has_canonical_format:
+        maps = maps.copy()
+        maps.sum_duplicates()
+    return maps
 
 
 def _checked_list(X, name):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.preprocessing import normalize
 
-from skdeconv.features._pooling import Pooling
+from skdeconv.features._pooling import Pooling, unit_rows
 
 
 class Descriptors:
@@ -54,7 +53,7 @@ class Descriptors:
         # All blocks of a row of windows, then of each window in it.
         windows = sums[row_blocks][:, :, column_blocks].transpose(0, 2, 1, 3, 4)
         grid = windows.shape[:2]
-        return normalize(np.sqrt(windows).reshape(grid[0] * grid[1], -1), copy=False), grid
+        return unit_rows(np.sqrt(windows).reshape(grid[0] * grid[1], -1)), grid
 
     def _axis(self, size, flat):
         """Weights of all different blocks along an axis, and which of them each window has."""

@@ -15,8 +15,8 @@ def histogram_intersection(X: ArrayLike, Y: ArrayLike | None = None) -> np.ndarr
         K_{ij} = \sum_d \min(X_{id}, Y_{jd})
                = \tfrac{1}{2} \Big( \sum_d X_{id} + \sum_d Y_{jd} - \|X_i - Y_j\|_1 \Big).
 
-    It is positive definite on non-negative features alone, such as a spatial pyramid's [1]_, and
-    meant for ``SVC(kernel=histogram_intersection)``.
+    It is positive semi-definite on non-negative features alone, such as a spatial pyramid's [1]_,
+    and meant for ``SVC(kernel=histogram_intersection)``.
 
     Parameters
     ----------

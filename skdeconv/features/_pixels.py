@@ -32,8 +32,8 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
 
     .. math:: \Big( \sum_{x'} G_\sigma(x - x') \, z_k(x')^2 \Big)^{1/2},
 
-    one for each map and each radius :math:`\sigma`. Maps are brought to the pixels first: a
-    coefficient counts at the centre of what it draws.
+    one for each map and each radius :math:`\sigma`; squares are mirrored at the borders. Maps are
+    brought to the pixels first: a coefficient counts at the centre of what it draws.
 
     Parameters
     ----------
@@ -187,9 +187,12 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
                     for number, layer in zip(layers, codes, strict=True)
                 ]
             )
+            # Squares of scaled maps stay in range.
+            largest = np.abs(maps).max() or 1
+            squares = (maps / largest) ** 2
             for j, radius in enumerate(radii):
-                energy = ndimage.gaussian_filter(maps**2, radius, axes=(1, 2))
-                pixels[..., j :: len(radii)] = np.sqrt(energy).transpose(1, 2, 0)
+                energy = ndimage.gaussian_filter(squares, radius, axes=(1, 2))
+                pixels[..., j :: len(radii)] = largest * np.sqrt(energy).transpose(1, 2, 0)
         return features.reshape(-1, n_features)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -243,7 +246,8 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
         if isinstance(encoder, type) or "output" not in getattr(encoder, "get_params", dict)():
             raise TypeError(
                 "encoder must be an estimator that gives maps, such as DeconvNetLayer(), or a "
-                f"FrozenEstimator of one; got {self.encoder!r}."
+                f"FrozenEstimator of one; got {self.encoder!r}. Of a pipeline pass the last "
+                "step, and images that have gone through the others."
             )
         if getattr(encoder, "low_frequency", False):
             raise ValueError(
@@ -269,6 +273,8 @@ def _items(name, value):
     items = value if isinstance(value, tuple | list) else (value,)
     if not items:
         raise ValueError(f"{name} must not be empty.")
+    if len(set(map(str, items))) < len(items):
+        raise ValueError(f"{name} must not hold a value twice, got {value!r}.")
     return items
 
 

@@ -44,7 +44,7 @@ class Pooling:
             parts = [maps[window].max(axis=0).toarray() for window in self._positions]
             return np.concatenate(parts, axis=None)[None]
         maps = maps.power(2) if self.kind == "energy" else maps
-        return (self._matrix.astype(maps.dtype) @ maps).toarray().reshape(1, -1)
+        return (self._matrix.astype(maps.dtype, copy=False) @ maps).toarray().reshape(1, -1)
 
     def _sums(self, maps):
         n_samples, height, width, n_maps = maps.shape
@@ -70,6 +70,15 @@ class Pooling:
     def _positions(self):
         matrix = self._matrix
         return np.split(matrix.indices, matrix.indptr[1:-1])
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows scaled to unit Euclidean norm, in place, whatever their size; zeros stay zero."""
+    # Squares of the scaled rows stay in range; scikit-learn's normalize leaves small rows alone.
+    for size in (np.max, np.linalg.norm):
+        norms = size(np.abs(rows) if size is np.max else rows, axis=1, keepdims=True)
+        np.divide(rows, norms, out=rows, where=norms > 0)
+    return rows
 
 
 def _largest(maps, rows, columns):

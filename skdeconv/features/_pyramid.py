@@ -12,14 +12,20 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._maps import SparseMaps
-from skdeconv._validation import check_flag, check_in, check_integer, check_real
+from skdeconv._validation import (
+    check_flag,
+    check_in,
+    check_integer,
+    check_real,
+    restored_on_failure,
+)
 from skdeconv.features._check_maps import (
     check_maps,
     check_maps_shape,
     shape_of_maps,
     shapes_of_maps,
 )
-from skdeconv.features._pooling import Pooling
+from skdeconv.features._pooling import Pooling, unit_rows
 from skdeconv.features._windows import cell_weights, grid_weights
 
 # Temporaries are a few times this many numbers, however many images there are.
@@ -71,6 +77,10 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
     ----------
     maps_shape_ : tuple of int
         (map_height, map_width, n_filters) of the first image seen in ``fit``.
+    n_features_in_ : int
+        Number of columns, where ``fit`` saw rows.
+    feature_names_in_ : ndarray of str
+        Their names, where there were any.
 
     See Also
     --------
@@ -156,12 +166,14 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
         ValueError
             If a parameter is out of range, or X does not hold maps.
         """
-        maps_shape = check_maps_shape(self.maps_shape)
-        self._check_parameters()
-        maps = check_maps(self, X, maps_shape)
-        shape = shape_of_maps(maps)
-        self._check_sizes(maps, shape)
-        self.maps_shape_ = shape
+        with restored_on_failure(self):
+            maps_shape = check_maps_shape(self.maps_shape)
+            self._check_parameters()
+            maps = check_maps(self, X, maps_shape, reset=True)
+            shape = shape_of_maps(maps)
+            self._check_sizes(maps, shape)
+            self.maps_shape_ = shape
+            self._grids(shape[:2])
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -185,7 +197,7 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._check_parameters()
-        maps = check_maps(self, X, check_maps_shape(self.maps_shape))
+        maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=False)
         self._check_sizes(maps, self.maps_shape_)
         pooled = self._pooled(maps)
         return self._normalized(pooled if self.power == 1 else pooled**self.power)
@@ -298,9 +310,7 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
             return features
         n_maps = self.maps_shape_[2] * (2 if self.split_sign else 1)
         blocks = features.reshape(-1, n_maps) if self.normalize == "cell" else features
-        # scikit-learn's normalize leaves small rows as they are.
-        norms = np.linalg.norm(blocks, axis=1, keepdims=True)
-        blocks /= np.maximum(norms, np.finfo(blocks.dtype).tiny)
+        unit_rows(blocks)
         return features
 
 
@@ -316,6 +326,8 @@ def _check_levels(levels):
             raise ValueError(f"levels must hold integers or pairs (rows, columns), got {level!r}.")
         for count in cells:
             check_integer("levels", count, min_val=1)
+    if len(set(map(str, levels))) < len(levels):
+        raise ValueError(f"levels must differ from each other, got {levels!r}.")
 
 
 def _signs(maps, split):

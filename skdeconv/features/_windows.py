@@ -44,7 +44,7 @@ def grid_weights(size: int, window: str, sigma: float, stride: float) -> np.ndar
     size : int
         Positions along the axis.
     window : {"gaussian", "triangular"}
-        Shape of the windows; both have their largest weight, 1, at the centre.
+        Shape of the windows, which are 1 at their centres.
     sigma : float
         Their standard deviation in positions.
     stride : float
@@ -54,11 +54,20 @@ def grid_weights(size: int, window: str, sigma: float, stride: float) -> np.ndar
     -------
     weights : ndarray of shape (n_windows, size)
         From 0 to 1; there are as many windows as centres fit on the axis.
+
+    Raises
+    ------
+    ValueError
+        If the windows are so narrow that some fall between the positions.
     """
     n_windows = int((size - 1) // stride) + 1
     centres = (size - 1) / 2 + (np.arange(n_windows) - (n_windows - 1) / 2) * stride
     distance = np.abs(np.arange(size) - centres[:, None]) / sigma
     if window == "gaussian":
-        return np.where(distance <= _REACH, np.exp(-(distance**2) / 2), 0)
-    # A triangle's half width is sqrt(6) of its standard deviations.
-    return np.maximum(1 - distance / 6**0.5, 0)
+        weights = np.where(distance <= _REACH, np.exp(-(distance**2) / 2), 0)
+    else:
+        # A triangle's half width is sqrt(6) of its standard deviations.
+        weights = np.maximum(1 - distance / 6**0.5, 0)
+    if not weights.any(axis=1).all():
+        raise ValueError(f"sigma={sigma} is so small that windows fall between the positions.")
+    return weights

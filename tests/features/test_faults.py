@@ -91,7 +91,7 @@ FITTED = {
 }
 PARAMETERS = {SpatialPyramid: OF_PYRAMID, BagOfFeatures: OF_BAG}
 # What BagOfFeatures has used up in fit.
-NOT_IN_TRANSFORM = {"levels", "power", "normalize", "random_state"}
+NOT_IN_TRANSFORM = {"random_state"}
 
 ONE = csr_array(np.eye(64)[:, :2])
 MAPS_FAULTS = {

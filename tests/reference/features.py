@@ -25,7 +25,7 @@ def draw_maps(*shape, seed=0, dtype=np.float64, density=0.5):
 def responses_by_loops(images, filters, competition, padding):
     """What OnePassEncoder gives for images and filters with channels last."""
     (n_filters, h, w, n_channels), (height, width) = filters.shape, images.shape[1:3]
-    top, left = ((h - 1) // 2, (w - 1) // 2) if padding == "same" else (0, 0)
+    top, left = (h // 2, w // 2) if padding == "same" else (0, 0)
     shape = (height, width) if padding == "same" else (height - h + 1, width - w + 1)
     result = np.zeros((len(images), *shape, 2 * n_filters))
     for i, y, x in np.ndindex(result.shape[:3]):
