@@ -52,7 +52,10 @@ encoders = {
 pyramid = SpatialPyramid(levels=(1, 2, 3))
 features = {"raw pixels": [X.reshape(len(X), -1) for X in (X_train, X_test)]}
 for name, encoder in encoders.items():
-    features[name] = [pyramid.fit_transform(encoder.transform(X)) for X in (X_train, X_test)]
+    features[name] = [
+        pyramid.fit(encoder.transform(X_train)).transform(encoder.transform(X))
+        for X in (X_train, X_test)
+    ]
 
 # %%
 # Accuracy

@@ -12,7 +12,7 @@ from _recognition_cases import Case
 from _recognition_data import Record, Split, digits_split
 
 LABELS, DRAWS = (10, 30, 100, 300, 1000), 3
-LAMS, EXPONENTS, N_WEIGHED = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0), (1.0, 0.75, 0.5), 2000
+LAMS, EXPONENTS, N_WEIGHED = (1.0, 3.0, 10.0), (1.0, 0.75, 0.5), 2000
 
 
 def drawn(labels: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
