@@ -93,7 +93,9 @@ for name, count in zip(names, counts, strict=True):
 encoder = OnePassEncoder(
     DeconvNetLayer(n_filters=16, filter_size=7, lam=1.5, max_iter=3, random_state=0)
 )
-features = make_pipeline(LocalContrastNormalizer(grey=True), encoder, SpatialPyramid())
+features = make_pipeline(
+    LocalContrastNormalizer(grey=True), encoder, SpatialPyramid(normalize="cell")
+)
 rows = features.fit_transform(photos)
 print(f"rows: {rows.shape}, {rows.dtype}")
 _ = FiltersDisplay.from_estimator(encoder.layer_)
