@@ -107,7 +107,8 @@ def test_the_nearest_of_many_words():
     options = {"coding": "soft", "n_nearest": 500, "sharpness": 0}
     bag = BagOfFeatures(700, step=1, levels=(1,), **options, **SMALL).fit(maps)
     expected = bag_by_loops(bag, maps[0])
-    assert_allclose(bag.transform(maps[:1])[0], expected, rtol=1e-6, atol=1e-9)
+    # Where clusters coincide, either word may be the last of the nearest ones of a window.
+    assert_allclose(bag.transform(maps[:1])[0], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("pooling", ["sum", "max"])

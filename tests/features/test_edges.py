@@ -43,7 +43,7 @@ def test_filters_may_be_of_any_scale(scale):
 
 
 def test_windows_between_the_positions_are_refused():
-    with pytest.raises(ValueError, match="sigma=0[.]1 is so small"):
+    with pytest.raises(ValueError, match=r"sigma=0\.1 is so small"):
         SpatialPyramid(window="gaussian", sigma=0.1).fit(np.ones((1, 8, 8, 1)))
 
 
