@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
+
+from skdeconv._validation import check_shape
 
 _FLOATS = [np.float64, np.float32]
 
@@ -25,17 +26,8 @@ def full_shape(image_shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 def check_image_shape(image_shape) -> tuple[int, ...] | None:
     """Validate the constructor parameter ``image_shape``; None stays None."""
-    if image_shape is None:
-        return None
-    wanted = "a tuple (length,), (height, width) or (height, width, n_channels), or None"
-    if not isinstance(image_shape, tuple | list):
-        raise TypeError(f"image_shape must be {wanted}, got {image_shape!r}.")
-    integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in image_shape)
-    if not integers or not 1 <= len(image_shape) <= 3 or any(n < 1 for n in image_shape):
-        raise ValueError(
-            f"image_shape must be {wanted}, of positive integers, got {image_shape!r}."
-        )
-    return tuple(int(n) for n in image_shape)
+    wanted = "a tuple (length,), (height, width) or (height, width, n_channels)"
+    return check_shape("image_shape", image_shape, wanted, (1, 2, 3))
 
 
 def is_image_list(X) -> bool:

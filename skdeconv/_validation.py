@@ -122,6 +122,26 @@ def _check_number(name, value, kind, wanted, limits):
     return value
 
 
+def check_shape(name: str, value, wanted: str, lengths) -> tuple[int, ...] | None:
+    """Require a tuple or list of positive integers, of one of the lengths; None stays None.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a tuple nor a list.
+    ValueError
+        If it is of another length, or holds anything else.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name} must be {wanted}, or None, got {value!r}.")
+    integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in value)
+    if not integers or len(value) not in lengths or any(n < 1 for n in value):
+        raise ValueError(f"{name} must be {wanted}, or None, of positive integers, got {value!r}.")
+    return tuple(int(n) for n in value)
+
+
 def check_seed(value) -> np.random.RandomState:
     """Generator of a ``random_state``, which scikit-learn's own message does not name.
 

@@ -23,6 +23,7 @@ from skdeconv._validation import (
 from skdeconv.features._check_maps import (
     check_maps,
     check_maps_shape,
+    check_n_filters,
     each_of_maps,
     shape_of_maps,
     shapes_of_maps,
@@ -222,11 +223,7 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         self._check_parameters()
         maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=False)
-        if shape_of_maps(maps)[2] != self.maps_shape_[2]:
-            raise ValueError(
-                f"X holds maps of {shape_of_maps(maps)[2]} filters, but fit has seen "
-                f"{self.maps_shape_[2]}."
-            )
+        check_n_filters(maps, self.maps_shape_[2])
         height = _common_height(maps)
         describe, words, grids = self._describe(), [], []
         for one in each_of_maps(maps):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,21 +10,14 @@ from sklearn.utils.validation import check_array, validate_data
 
 from skdeconv._images import forget_features, is_image_list
 from skdeconv._maps import SparseMaps, maps_of_rows
+from skdeconv._validation import check_shape
 
 _FLOATS = [np.float64, np.float32]
 
 
 def check_maps_shape(maps_shape) -> tuple[int, int, int] | None:
     """Validate the constructor parameter ``maps_shape``; None stays None."""
-    if maps_shape is None:
-        return None
-    wanted = "a tuple (map_height, map_width, n_filters) of positive integers, or None"
-    if not isinstance(maps_shape, tuple | list):
-        raise TypeError(f"maps_shape must be {wanted}, got {maps_shape!r}.")
-    integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in maps_shape)
-    if not integers or len(maps_shape) != 3 or any(n < 1 for n in maps_shape):
-        raise ValueError(f"maps_shape must be {wanted}, got {maps_shape!r}.")
-    return tuple(int(n) for n in maps_shape)
+    return check_shape("maps_shape", maps_shape, "a tuple (map_height, map_width, n_filters)", (3,))
 
 
 def check_maps(estimator, X, maps_shape=None, *, reset):
@@ -75,6 +67,13 @@ def check_maps(estimator, X, maps_shape=None, *, reset):
 
 def _is_sequence(X):
     return isinstance(X, SparseMaps) or is_image_list(X)
+
+
+def check_n_filters(maps, expected):
+    """Require as many filters as in fit."""
+    n_filters = shape_of_maps(maps)[2]
+    if n_filters != expected:
+        raise ValueError(f"X holds maps of {n_filters} filters, but fit has seen {expected}.")
 
 
 def shape_of_maps(maps) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ from skdeconv._validation import (
 from skdeconv.features._check_maps import (
     check_maps,
     check_maps_shape,
+    check_n_filters,
     shape_of_maps,
     shapes_of_maps,
 )
@@ -255,11 +256,7 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
 
     def _check_sizes(self, maps, expected):
         """Require as many filters as expected, and the size where windows depend on it."""
-        n_filters = shape_of_maps(maps)[2]
-        if n_filters != expected[2]:
-            raise ValueError(
-                f"X holds maps of {n_filters} filters, but fit has seen {expected[2]}."
-            )
+        check_n_filters(maps, expected[2])
         others = {shape for shape in shapes_of_maps(maps) if shape != expected[:2]}
         if self.window != "box" and others:
             raise ValueError(
