@@ -73,12 +73,12 @@ class Pooling:
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows scaled to unit Euclidean norm, in place, whatever their size; zeros stay zero."""
-    # Squares of the scaled rows stay in range; scikit-learn's normalize leaves small rows alone.
-    for size in (np.max, np.linalg.norm):
-        norms = size(np.abs(rows) if size is np.max else rows, axis=1, keepdims=True)
-        np.divide(rows, norms, out=rows, where=norms > 0)
-    return rows
+    """Non-negative rows scaled to unit Euclidean norm, in place; zeros stay zero."""
+    # Squares of rows below 1 stay in range. scikit-learn's normalize leaves small rows alone.
+    largest = rows.max(axis=1, keepdims=True)
+    np.divide(rows, largest, out=rows, where=largest > 0)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, norms, out=rows, where=norms > 0)
 
 
 def _largest(maps, rows, columns):
