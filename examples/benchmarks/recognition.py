@@ -47,6 +47,11 @@ def spread(values) -> str:
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
+def lead(values) -> str:
+    """Mean of differences, and its standard error."""
+    return f"{np.mean(values):+.1f} ± {np.std(values, ddof=1) / len(values) ** 0.5:.1f}"
+
+
 def digits_row(row, split, record, n_seeds: int) -> dict[str, list[dict]]:
     """Lines of the record of one row; later seeds take what the first one chose."""
     lines = {"rbf": [], "linear": []}
@@ -110,7 +115,7 @@ def photos_table(options, record) -> None:
                 np.array([100 * line["accuracy"] for line in some[kernel]])
                 for some in (found, lines.get(REFERENCE, found))
             )
-            cells += [spread(ours), spread(ours - theirs)]
+            cells += [spread(ours), lead(ours - theirs)]
         table.append([*cells, f"{np.median([line['ms'] for line in found['linear']]):.0f}"])
     title = f"Caltech-101, ten categories, {len(splits)} splits: accuracy per class, {record.part}"
     print_table(title, PHOTOS_HEADER, table)
