@@ -174,6 +174,15 @@ def _check_shape(estimator, shape, image_shape, reset):
         )
 
 
+def check_one_width(shape, seen, advice):
+    """Require images of the size seen in fit, where each becomes a row."""
+    if full_shape(shape) != full_shape(seen):
+        raise ValueError(
+            f"X holds images of shape {shape}, fit has seen {seen}; rows of one width do not exist "
+            f"for both.{advice}"
+        )
+
+
 def forget_features(estimator):
     """Drop what an earlier fit on rows or stacks has left, which a list does not overwrite."""
     for name in ("n_features_in_", "feature_names_in_"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +17,7 @@ from skdeconv._parameters import (
     check_filter_size,
     check_filters,
     of_each_layer,
+    thawed,
 )
 from skdeconv._stack import LayerImages, layer_operator, typical_value
 from skdeconv._validation import check_flag, check_in, check_integer
@@ -85,8 +85,7 @@ def kept_layers(net, layers) -> tuple[list[DeconvNetLayer], list[float]]:
 
 
 def _parts_of(lower):
-    while isinstance(lower, FrozenEstimator):
-        lower = lower.estimator
+    lower = thawed(lower)
     stacked = hasattr(lower, "project_filters") and not isinstance(lower, type)
     if not (isinstance(lower, DeconvNetLayer) or stacked):
         raise TypeError(

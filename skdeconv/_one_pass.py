@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skdeconv._images import check_image_shape, check_images, full_shape
+from skdeconv._images import check_image_shape, check_images, check_one_width, full_shape
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._validation import check_in, check_input_features, check_real, restored_on_failure
 
@@ -180,11 +180,8 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         self._check_parameters()
         images, _, shape = check_images(self, X, reset=False)
         self._check_sizes(self.filters_, images)
-        if self.output == "rows" and full_shape(shape) != full_shape(self.image_shape_):
-            raise ValueError(
-                f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "
-                'width do not exist for both. Use output="maps".'
-            )
+        if self.output == "rows":
+            check_one_width(shape, self.image_shape_, ' Use output="maps".')
         images, filters = images.transpose(0, 2, 3, 1), self.filters_.astype(images.dtype)
         maps = np.empty((len(images), *self._maps_shape(images.shape[1:3])), dtype=images.dtype)
         numbers = maps[0].size + maps[0, ..., 0].size * filters[0].size

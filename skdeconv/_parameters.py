@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_array
 
 from skdeconv._learner import Coding
@@ -119,6 +120,13 @@ def check_filters(name, filters, shape, dtype) -> np.ndarray:
     if array.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2)).astype(dtype)
+
+
+def thawed(estimator):
+    """What a ``FrozenEstimator`` holds; any other estimator as it is."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
 
 
 def check_depth(n_filters) -> int:

@@ -10,7 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._images import check_images, full_shape, images_in_layout
+from skdeconv._images import check_images, check_one_width, full_shape, images_in_layout
 from skdeconv._lam_min import lam_min
 from skdeconv._maps import check_codes, map_shape_of, present_codes
 from skdeconv._validation import check_input_features
@@ -191,13 +191,9 @@ class MapsTransformer(TransformerMixin):
     def _check_images(self, X, as_rows=False):
         """Images to be coded, channels first; of the size seen in fit if they become rows."""
         images, _, shape = check_images(self, X, reset=False)
-        as_rows &= getattr(self, self._form) == "rows"
-        if as_rows and full_shape(shape) != full_shape(self.image_shape_):
+        if as_rows and getattr(self, self._form) == "rows":
             advice = f' Use {self._form}="maps".' if self._low_shape() is None else ""
-            raise ValueError(
-                f"X holds images of shape {shape}, fit has seen {self.image_shape_}; rows of one "
-                f"width do not exist for both.{advice}"
-            )
+            check_one_width(shape, self.image_shape_, advice)
         return images
 
     def _warn_of_unfinished(self, result, stacklevel=3):

@@ -71,9 +71,9 @@ def large_photos(n_photos: int) -> np.ndarray:
     return np.stack(squares[:n_photos])
 
 
-def digits(n_digits: int) -> np.ndarray:
-    """The first digits of MNIST, 28x28, float32 in [0, 1]."""
-    with gzip.open(data_folder() / "mnist" / "train-images-idx3-ubyte.gz") as file:
+def digits(n_digits: int, part: str = "train") -> np.ndarray:
+    """The first digits of MNIST, 28x28, float32 in [0, 1]; ``part`` is "train" or "t10k"."""
+    with gzip.open(data_folder() / "mnist" / f"{part}-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read(16 + n_digits * 784), dtype=np.uint8, offset=16)
     return pixels.reshape(-1, 28, 28).astype(np.float32) / 255
 

@@ -42,23 +42,22 @@ class Split:
     filters_from: object
 
 
-def idx(name: str, offset: int) -> np.ndarray:
-    """Bytes of one of the files of MNIST."""
-    with gzip.open(data_folder() / "mnist" / f"{name}.gz") as file:
-        return np.frombuffer(file.read(), dtype=np.uint8, offset=offset)
+def digit_labels(part: str) -> np.ndarray:
+    """Labels of all digits of a part of MNIST, "train" or "t10k"."""
+    with gzip.open(data_folder() / "mnist" / f"{part}-labels-idx1-ubyte.gz") as file:
+        return np.frombuffer(file.read(), dtype=np.uint8, offset=8)
 
 
 def digits_split(part: str, n_train: int = N_SMALL) -> Split:
     """First training digits, and what to score on: the test digits, or the last training ones."""
-    labels = idx("train-labels-idx1-ubyte", 8)
+    labels = digit_labels("train")
     if part == "validation":
         images = digits(60_000)
         n_train = min(n_train, VALIDATION.start)
         test, truth = images[VALIDATION], labels[VALIDATION]
     else:
         images = digits(n_train)
-        test = idx("t10k-images-idx3-ubyte", 16).reshape(-1, 28, 28).astype(np.float32) / 255
-        truth = idx("t10k-labels-idx1-ubyte", 8)
+        test, truth = digits(10_000, "t10k"), digit_labels("t10k")
     return Split(images[:n_train], labels[:n_train], test, truth, images[:N_FILTER_DIGITS])
 
 

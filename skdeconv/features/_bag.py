@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,8 +21,7 @@ from skdeconv._validation import (
     restored_on_failure,
 )
 from skdeconv.features._check_maps import (
-    check_maps,
-    check_maps_shape,
+    TakesMaps,
     check_n_filters,
     each_of_maps,
     shape_of_maps,
@@ -32,7 +31,7 @@ from skdeconv.features._descriptors import Descriptors
 from skdeconv.features._pyramid import SpatialPyramid
 
 
-class BagOfFeatures(TransformerMixin, BaseEstimator):
+class BagOfFeatures(TakesMaps, BaseEstimator):
     r"""Count visual words: which local patterns of maps an image has, and roughly where.
 
     Every window of ``patch_size`` x ``patch_size`` positions is described by the moduli of all
@@ -184,7 +183,7 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         """
         with restored_on_failure(self):
             n_words = self._check_parameters()
-            maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=True)
+            maps = self._check_maps(X, reset=True)
             random_state = check_seed(self.random_state)
             height = _common_height(maps)
             self._pyramid(height, n_words)
@@ -222,7 +221,7 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._check_parameters()
-        maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=False)
+        maps = self._check_maps(X, reset=False)
         check_n_filters(maps, self.maps_shape_[2])
         height = _common_height(maps)
         describe, words, grids = self._describe(), [], []
@@ -255,14 +254,6 @@ class BagOfFeatures(TransformerMixin, BaseEstimator):
         pyramid = self._pyramid(self.maps_shape_[0], len(self.words_))
         names = pyramid.get_feature_names_out()
         return np.array([f"word{name[1:]}" for name in names], dtype=object)
-
-    def __sklearn_tags__(self):
-        """Say that maps are needed, and that float32 is kept."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = self.maps_shape is not None
-        tags.input_tags.sparse = self.maps_shape is not None
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     def _check_parameters(self):
         """The number of words, all parameters but those of the pyramid being checked."""

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, validate_data
 
 from skdeconv._images import forget_features, is_image_list
@@ -15,58 +16,61 @@ from skdeconv._validation import check_shape
 _FLOATS = [np.float64, np.float32]
 
 
-def check_maps_shape(maps_shape) -> tuple[int, int, int] | None:
-    """Validate the constructor parameter ``maps_shape``; None stays None."""
-    return check_shape("maps_shape", maps_shape, "a tuple (map_height, map_width, n_filters)", (3,))
+class TakesMaps(TransformerMixin):
+    """Input of a transformer with the parameter ``maps_shape``: maps in any form."""
 
+    def __sklearn_tags__(self):
+        """Say that maps are needed, of rows their shape, and that float32 is kept."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.maps_shape is not None
+        tags.input_tags.sparse = self.maps_shape is not None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
-def check_maps(estimator, X, maps_shape=None, *, reset):
-    """Maps of several images, with the filters last.
+    def _check_maps(self, X, *, reset):
+        """Maps of several images, with the filters last.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Whom errors name; of rows it gets ``n_features_in_`` and ``feature_names_in_``.
-    X : ndarray, SparseMaps, list of ndarray, or rows
-        A stack (n_samples, map_height, map_width, n_filters), a sequence of maps that may be of
-        different sizes, or rows, dense or CSR, that are maps of ``maps_shape`` in C order.
-    maps_shape : tuple of int, default=None
-        (map_height, map_width, n_filters) of rows.
-    reset : bool
-        True in fit.
+        Parameters
+        ----------
+        X : ndarray, SparseMaps, list of ndarray, or rows
+            A stack (n_samples, map_height, map_width, n_filters), a sequence of maps that may be
+            of different sizes, or rows, dense or CSR, that are maps of ``maps_shape`` in C order.
+        reset : bool
+            True in fit: of rows the transformer gets ``n_features_in_`` and
+            ``feature_names_in_``.
 
-    Returns
-    -------
-    maps : ndarray, SparseMaps or list of ndarray
-        float64 or float32, finite, at least one; all of one number of filters.
+        Returns
+        -------
+        maps : ndarray, SparseMaps or list of ndarray
+            float64 or float32, finite, at least one; all of one number of filters.
 
-    Raises
-    ------
-    ValueError
-        If X has another form, or values that are not finite.
-    """
-    name = type(estimator).__name__
-    if issparse(X) or (getattr(X, "ndim", 2) == 2 and not _is_sequence(X)):
-        return _maps_of_rows(estimator, X, maps_shape, reset)
-    if reset:
-        forget_features(estimator)
-    if isinstance(X, SparseMaps):
-        return _checked_sequence(X, name)
-    if is_image_list(X):
-        return _checked_list(X, name)
-    maps = check_array(X, dtype=_FLOATS, allow_nd=True, estimator=estimator, input_name="X")
-    if maps.ndim != 4 or not maps.size:
-        raise ValueError(
-            f"X has shape {maps.shape}; {name} needs maps of shape (n_samples, map_height, "
-            "map_width, n_filters). The maps of one image are X[None]."
-        )
-    if maps_shape is not None and maps.shape[1:] != maps_shape:
-        raise ValueError(f"X holds maps of shape {maps.shape[1:]}, but maps_shape={maps_shape}.")
-    return maps
-
-
-def _is_sequence(X):
-    return isinstance(X, SparseMaps) or is_image_list(X)
+        Raises
+        ------
+        TypeError, ValueError
+            If ``maps_shape`` is none, or X has another form, or values that are not finite.
+        """
+        wanted = "a tuple (map_height, map_width, n_filters)"
+        maps_shape = check_shape("maps_shape", self.maps_shape, wanted, (3,))
+        is_sequence = isinstance(X, SparseMaps) or is_image_list(X)
+        if not is_sequence and getattr(X, "ndim", 2) == 2:
+            return _maps_of_rows(self, X, maps_shape, reset)
+        if reset:
+            forget_features(self)
+        name = type(self).__name__
+        if is_sequence:
+            check = _checked_sequence if isinstance(X, SparseMaps) else _checked_list
+            return check(X, name)
+        maps = check_array(X, dtype=_FLOATS, allow_nd=True, estimator=self, input_name="X")
+        if maps.ndim != 4 or not maps.size:
+            raise ValueError(
+                f"X has shape {maps.shape}; {name} needs maps of shape (n_samples, map_height, "
+                "map_width, n_filters). The maps of one image are X[None]."
+            )
+        if maps_shape is not None and maps.shape[1:] != maps_shape:
+            raise ValueError(
+                f"X holds maps of shape {maps.shape[1:]}, but maps_shape={maps_shape}."
+            )
+        return maps
 
 
 def check_n_filters(maps, expected):

@@ -19,6 +19,7 @@ class Descriptors:
 
     def __init__(self, patch_size: int, step: int, pool: int):
         self.patch_size, self.step, self.pool = patch_size, step, pool
+        self._layouts = {}
 
     def blocks(self, map_height: int) -> tuple[int, int]:
         """Rows and columns of blocks in a window; one row where maps have a height of 1."""
@@ -42,18 +43,25 @@ class Descriptors:
         grid : tuple of int
             Rows and columns of windows.
         """
-        axes = [self._axis(size, flat=shape[0] == 1 and i == 0) for i, size in enumerate(shape)]
-        (row_weights, row_blocks), (column_weights, column_blocks) = axes
-        pooling = Pooling([(row_weights, column_weights)], "sum")
+        # Images are mostly of one size.
+        if shape not in self._layouts:
+            self._layouts[shape] = self._layout(shape)
+        pooling, row_blocks, column_blocks = self._layouts[shape]
         if issparse(maps):
             sums = pooling.sparse(abs(maps))
         else:
             sums = pooling.dense(np.abs(maps).reshape(1, *shape, -1))
-        sums = sums.reshape(len(row_weights), len(column_weights), -1)
+        sums = sums.reshape(*map(len, pooling.grids[0]), -1)
         # All blocks of a row of windows, then of each window in it.
         windows = sums[row_blocks][:, :, column_blocks].transpose(0, 2, 1, 3, 4)
         grid = windows.shape[:2]
         return unit_rows(np.sqrt(windows).reshape(grid[0] * grid[1], -1)), grid
+
+    def _layout(self, shape):
+        """What sums up all blocks of maps of a size, and the rows and columns of each window."""
+        axes = [self._axis(size, flat=shape[0] == 1 and i == 0) for i, size in enumerate(shape)]
+        weights, blocks = zip(*axes, strict=True)
+        return Pooling([weights], "sum"), *blocks
 
     def _axis(self, size, flat):
         """Weights of all different blocks along an axis, and which of them each window has."""

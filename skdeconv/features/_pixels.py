@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._images import check_images, full_shape, is_image_list
 from skdeconv._maps import SparseMaps
+from skdeconv._parameters import thawed
 from skdeconv._validation import (
     check_input_features,
     check_integer,
@@ -219,7 +219,7 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         check_input_features(self, input_features)
         radii, layers = self._check_parameters()
-        maps = _map_names(_thawed(self.encoder_), layers)
+        maps = _map_names(thawed(self.encoder_), layers)
         names = [f"{one}_r{radius:g}" for one in maps for radius in radii]
         return np.array(names, dtype=object)
 
@@ -242,7 +242,7 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
 
     def _check_parameters(self):
         """Radii, and numbers of layers: None for what ``transform`` gives."""
-        encoder = _thawed(self.encoder)
+        encoder = thawed(self.encoder)
         if isinstance(encoder, type) or "output" not in getattr(encoder, "get_params", dict)():
             raise TypeError(
                 "encoder must be an estimator that gives maps, such as DeconvNetLayer(), or a "
@@ -287,15 +287,9 @@ def _refuse_rows(X):
         )
 
 
-def _thawed(encoder):
-    while isinstance(encoder, FrozenEstimator):
-        encoder = encoder.estimator
-    return encoder
-
-
 def _giving_maps(encoder):
     """A shallow copy of an encoder whose output is maps, sparse if it can."""
-    encoder = copy(_thawed(encoder))
+    encoder = copy(thawed(encoder))
     # Frames cannot hold maps, and the copy would share this dictionary.
     vars(encoder).pop("_sklearn_output_config", None)
     params, form = encoder.get_params(deep=False), {"output": "maps", "sparse_output": True}

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, hstack
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,8 +20,7 @@ from skdeconv._validation import (
     restored_on_failure,
 )
 from skdeconv.features._check_maps import (
-    check_maps,
-    check_maps_shape,
+    TakesMaps,
     check_n_filters,
     shape_of_maps,
     shapes_of_maps,
@@ -33,7 +32,7 @@ from skdeconv.features._windows import cell_weights, grid_weights
 _NUMBERS_AT_ONCE = 2**21
 
 
-class SpatialPyramid(TransformerMixin, BaseEstimator):
+class SpatialPyramid(TakesMaps, BaseEstimator):
     r"""Pool maps over windows: one row of fixed length for each image, of any size.
 
     Sparse maps say where each filter is, to the pixel. A classifier wants to know roughly where,
@@ -168,9 +167,8 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
             If a parameter is out of range, or X does not hold maps.
         """
         with restored_on_failure(self):
-            maps_shape = check_maps_shape(self.maps_shape)
             self._check_parameters()
-            maps = check_maps(self, X, maps_shape, reset=True)
+            maps = self._check_maps(X, reset=True)
             shape = shape_of_maps(maps)
             self._check_sizes(maps, shape)
             self.maps_shape_ = shape
@@ -198,7 +196,7 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._check_parameters()
-        maps = check_maps(self, X, check_maps_shape(self.maps_shape), reset=False)
+        maps = self._check_maps(X, reset=False)
         self._check_sizes(maps, self.maps_shape_)
         pooled = self._pooled(maps)
         return self._normalized(pooled if self.power == 1 else pooled**self.power)
@@ -228,14 +226,6 @@ class SpatialPyramid(TransformerMixin, BaseEstimator):
             cells = [(y, x) for y in range(len(rows)) for x in range(len(columns))]
             names += [f"{one}{level}_y{y}_x{x}" for y, x in cells for one in maps]
         return np.array(names, dtype=object)
-
-    def __sklearn_tags__(self):
-        """Say that maps are needed, and that float32 is kept."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = self.maps_shape is not None
-        tags.input_tags.sparse = self.maps_shape is not None
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     def _check_parameters(self):
         above_zero = {"min_val": 0, "include_boundaries": "neither"}
