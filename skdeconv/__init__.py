@@ -7,10 +7,12 @@ from skdeconv._lam_min import lam_min
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._maps import SparseMaps
 from skdeconv._one_pass import OnePassEncoder
+from skdeconv._persistence import SKOPS_TRUSTED
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SKOPS_TRUSTED",
     "AdaptiveCode",
     "AdaptiveDeconvNet",
     "DeconvNetLayer",

@@ -5,30 +5,42 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.parallel import Parallel
-from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
 from skdeconv._images import check_image_shape, check_images
-from skdeconv._layers import kept_layers, make_layers, next_images, prepare_layers
+from skdeconv._layer_codes import LayerCodes
+from skdeconv._layers import (
+    kept_layers,
+    make_layers,
+    next_images,
+    not_zero,
+    prepare_layers,
+    record_layers,
+    resume_layers,
+)
 from skdeconv._low_frequency import LowFrequency
-from skdeconv._maps import present_codes
 from skdeconv._parameters import check_coding
+from skdeconv._partial_fit import PartialFit, learn_from_batch
+from skdeconv._progress import Progress
 from skdeconv._projections import Projections
 from skdeconv._stack import Stack
-from skdeconv._transformer import MapsTransformer, warn_of_zero_maps
-from skdeconv._validation import check_in, check_seed, restored_on_failure
+from skdeconv._transformer import MapsTransformer
+from skdeconv._validation import check_seed, restored_on_failure
 from skdeconv.exceptions import ZeroMapsWarning
 
 
 class HierarchicalDeconvNet(
-    CallbackSupportMixin, LowFrequency, Projections, MapsTransformer, BaseEstimator
+    CallbackSupportMixin,
+    PartialFit,
+    LowFrequency,
+    LayerCodes,
+    Projections,
+    MapsTransformer,
+    BaseEstimator,
 ):
     r"""Layers of convolutional sparse coding, each learned from the maps of the one below.
 
@@ -84,12 +96,14 @@ class HierarchicalDeconvNet(
     beta_min, beta_factor, beta_max, beta_repeats, cg_max_iter : float or int, per layer
         As in :class:`skdeconv.DeconvNetLayer`; "alternating" uses them for every layer above the
         first.
-    max_iter, tol, batch_size, forgetting, init : per layer
+    max_iter, tol, batch_size, forgetting, keep_maps, init : per layer
         As in :class:`skdeconv.DeconvNetLayer`.
     warm_start : bool, default=False
         Whether ``fit`` starts from the fit before. With a longer ``n_filters`` it keeps the layers
         that are there and learns the new ones; with the same it goes on with all of them. Filters
         keep their connectivity.
+    checkpoint : str or path, default=None
+        As in :class:`skdeconv.DeconvNetLayer`: one file for all layers.
     n_jobs : int, default=None
         Number of joblib workers that code images. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -106,7 +120,7 @@ class HierarchicalDeconvNet(
     n_iter_ : int
         Number of passes, of all layers together.
     image_shape_ : tuple of int
-        Shape of one image as seen in ``fit``.
+        Shape of one image as seen in ``fit``; None for height and width where they differ.
     n_features_in_ : int
         Number of features of a row; absent after a fit on a list of images.
     feature_names_in_ : ndarray of str
@@ -132,6 +146,8 @@ class HierarchicalDeconvNet(
     >>> net.project_filters().shape
     (6, 9, 9, 1)
     """
+
+    _first_is_fit = True
 
     def __init__(
         self,
@@ -161,8 +177,10 @@ class HierarchicalDeconvNet(
         tol: float | tuple = 1e-4,
         batch_size: int | str | tuple | None = "auto",
         forgetting: float | tuple = 100.0,
+        keep_maps: bool | tuple = True,
         init: tuple | None = None,
         warm_start: bool = False,
+        checkpoint=None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -192,8 +210,10 @@ class HierarchicalDeconvNet(
         self.tol = tol
         self.batch_size = batch_size
         self.forgetting = forgetting
+        self.keep_maps = keep_maps
         self.init = init
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -219,33 +239,37 @@ class HierarchicalDeconvNet(
             If a parameter is of the wrong type.
         ValueError
             If a parameter is out of range, does not fit the images or the layer below, or is a
-            tuple of another length than ``n_filters``; or X is not finite. All is checked before
+            tuple of another length than ``n_filters``; or X is infinite. All is checked before
             the first layer is learned.
         """
         with restored_on_failure(self):
             self._check_coding()
             image_shape = check_image_shape(self.image_shape)
             images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
-            self._fit(images, layout, shape, X, y)
+            progress = Progress(self, images)
+            self._fit(images, layout, shape, progress, X, y)
+            progress.finish()
         return self
 
     @with_callbacks
-    def _fit(self, images, layout, shape, X, y):
+    def _fit(self, images, layout, shape, progress, X, y):
         fitted = {"image_shape_": shape, "_layout": layout}
         random_state, layers = check_seed(self.random_state), make_layers(self)
         kept, factors = kept_layers(self, layers)
         prepare_layers(layers, kept, images, random_state)
         first = len(kept) if len(kept) < len(layers) else 0
+        if progress.is_under_way:
+            first, factors = resume_layers(layers, progress)
         context = self._init_callback_context(max_subtasks=len(layers) - first)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        not_zero = images.any()
+        pixels = images
         for index, layer in enumerate(layers):
             if index:
                 images = next_images(layers[index - 1], images, factors, index)
                 layout = "list" if layout == "list" else "stack"
-                shape = (*images.shape[2:], images.shape[1])
+                shape = (*(images.size or (None, None)), images.n_channels)
             if index >= first:
-                if index and not_zero and not images.maps.nnz:
+                if index and not images.maps.nnz and not_zero(pixels):
                     warnings.warn(
                         f"All maps of layer {index} are zero, and the layers above have nothing to "
                         f"learn from: their filters stay random. Raise lam of layer {index}.",
@@ -256,9 +280,10 @@ class HierarchicalDeconvNet(
                 step.call_on_fit_task_begin(estimator=self, X=X, y=y)
                 if layer.verbose:
                     print(f"[HierarchicalDeconvNet] layer {index + 1}/{len(layers)}")
+                record_layers(layers, index, factors, progress)
                 with step.propagate_callback_context(layer):
                     data = (X, y) if index == 0 else (None, None)
-                    known = check_coding(layer), images, layout, shape, random_state
+                    known = check_coding(layer), images, layout, shape, random_state, progress
                     layer._fit(*known, *data, name=f"lam of layer {index + 1}")
             vars(layer).update(image_shape_=shape, _layout=layout)
             if layout != "list":
@@ -273,108 +298,21 @@ class HierarchicalDeconvNet(
         vars(self).update(fitted)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=fitted)
 
-    def encode(self, X: ArrayLike) -> list:
-        """Infer the maps of every layer at once.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame or list of images
-            Images, as for ``transform``.
-
-        Returns
-        -------
-        codes : list of ndarray, csr_array or SparseMaps
-            For each layer, the lowest first, what ``transform`` of a net that ends with it gives.
-
-        Raises
-        ------
-        ValueError
-            If X does not fit what ``fit`` has seen, or is not finite.
-
-        Warns
-        -----
-        ConvergenceWarning, ZeroMapsWarning
-            As in ``transform``.
-        """
-        check_is_fitted(self)
-        codings, images = self._check_coding(), self._check_images(X, as_rows=True)
-        drawings = {
-            number: self._drawing(self._drawing_filters(number), images.shape[2:], images.dtype)
-            for number in range(1, len(self.layers_) + 1)
-        }
-        codes = []
-        for number, result in self._results(codings, images, drawings).items():
-            self._warn_of_unfinished(result)
-            form = drawings[number].operator.maps_shape, self.output, self.sparse_output
-            codes.append(present_codes(result.maps, *form, result.low))
-        return codes
-
-    def _check_coding(self):
-        """What each layer infers with."""
-        inference = check_in("inference", self.inference, ["joint", "greedy", "alternating"])
-        layers = make_layers(self)
-        codings = [check_coding(layer) for layer in layers]
-        if inference == "alternating":
-            for layer in layers[1:]:
-                layer.solver = "half_quadratic"
-            codings[1:] = [check_coding(layer) for layer in layers[1:]]
-        return codings
-
-    def _infer(self, codings, images, drawing):
-        number = len(self.layers_)
-        return self._results(codings, images, {number: drawing})[number]
-
-    def _results(self, codings, images, drawings):
-        """Codes of some layers, by their numbers; ``drawings`` draw them in pixels."""
-        depth = len(self.layers_)
-        if len(codings) != depth:
-            raise ValueError(
-                f"n_filters={self.n_filters} has another number of layers than the fit, {depth}; "
-                "call fit again."
-            )
-        stack, uniform = self._stack(), next(iter(drawings.values())).uniform
-        refine = {"joint": stack.jointly, "alternating": stack.alternating}.get(self.inference)
-        with Parallel(n_jobs=self.n_jobs) as parallel:
-            codings = [replace(coding, parallel=parallel) for coding in codings]
-            greedy, inputs = stack.greedily(codings[: max(drawings)], images, uniform)
-            results = {number: greedy[number - 1] for number in drawings}
-            if refine is not None:
-                for number, drawing in drawings.items():
-                    coding, start = codings[number - 1], results[number]
-                    results[number] = refine(number, coding, inputs, drawing, start)
-        self._warn_of_silence(codings, inputs, greedy, drawings, results)
-        return results
-
-    def _warn_of_silence(self, codings, inputs, greedy, drawings, results):
-        """Name the layer whose ``lam`` is too small, where maps that come out are all zero."""
-        silent = [number for number, result in results.items() if not result.maps.nnz]
-        if not silent:
-            return
-        number, stack = silent[0], self._stack()
-        drawing, low = drawings[number], greedy[0].low
-        if self.inference == "joint" and number > 1:
-            gain = stack.gain(number)
-            images = (inputs[0] - drawing.smooth(results[number].low)) / gain
-            filters = drawing.operator.filters / gain
-        else:
-            number = next(i for i, one in enumerate(greedy, 1) if i == number or not one.maps.nnz)
-            images = np.asarray(inputs[number - 1]) - (drawing.smooth(low) if number == 1 else 0)
-            filters = stack.filters[number - 1]
-        coding, filters = codings[number - 1], filters.transpose(0, 2, 3, 1)
-        limits = coding.weight, coding.penalty.positive, coding.tol
-        warn_of_zero_maps(images, filters, *limits, name=f"lam of layer {number}", stacklevel=7)
-
-    def _warn_of_unfinished(self, result, stacklevel=3):
-        if self.inference != "alternating":
-            super()._warn_of_unfinished(result, stacklevel + 1)
-        elif not result.converged.all():
-            warnings.warn(
-                f"The alternation of {np.sum(~result.converged)} of {len(result.converged)} images "
-                "did not settle to inference_tol, or inference_max_iter cut its solver off. Raise "
-                'either of the two, or use inference="joint".',
-                ConvergenceWarning,
-                stacklevel=stacklevel,
-            )
+    def _partial_fit(self, codings, images, fitted):
+        """Learn the top layer further."""
+        self._require_depth(codings)
+        layers, factors = make_layers(self), self.factors_.tolist()
+        for new, old in zip(layers, self.layers_, strict=True):
+            known = {name: one for name, one in vars(old).items() if name.endswith("_")}
+            vars(new).update(known, _layout=old._layout, connectivity=old.connectivity)
+            # Layers of a net in a file of an older version have none.
+            vars(new)["_stream"] = vars(old).get("_stream", {})
+        for index in range(1, len(layers)):
+            images = next_images(layers[index - 1], images, factors, index)
+        top = layers[-1]
+        name = f"lam of layer {len(layers)}"
+        vars(top).update(learn_from_batch(top, codings[-1], images, name=name))
+        vars(self).update(fitted, layers_=layers, n_iter_=sum(one.n_iter_ for one in layers))
 
     def _stack(self):
         return Stack([layer._drawing_filters() for layer in self.layers_], self.factors_.tolist())

@@ -9,10 +9,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from skdeconv._images import check_image_shape, check_images, full_shape
+from skdeconv._images import check_image_shape, check_images
 from skdeconv._parameters import check_filter_size, check_filters
 from skdeconv._validation import check_flag
-from skdeconv.operators import Convolution
+from skdeconv.operators import Convolution, zeros_for_nan
 
 
 def lam_min(
@@ -33,7 +33,7 @@ def lam_min(
     Parameters
     ----------
     images : array-like
-        Images in any layout that ``DeconvNetLayer`` takes.
+        Images in any layout that ``DeconvNetLayer`` takes; missing pixels do not count.
     filters : array-like of shape (n_filters, h, w, n_channels), default=None
         Unit-norm filters, such as ``filters_`` of a fitted layer.
     filter_size : int or (int, int), default=None
@@ -61,31 +61,45 @@ def lam_min(
     array([0.5])
     """
     check_flag("positive", positive)
-    images, _, shape = check_images(
-        BaseEstimator(), images, image_shape=check_image_shape(image_shape), reset=True
+    images, _, _ = check_images(
+        BaseEstimator(), images, image_shape=check_image_shape(image_shape), reset=True, power=1
     )
     if filters is None:
         if filter_size is None:
             raise ValueError("lam_min needs filters or filter_size; got neither.")
-        h, w = check_filter_size(filter_size, full_shape(shape)[0])
-        largest = _largest_patch_norms(images, h, w)
+        size = check_filter_size(filter_size, images.sizes[:, 0].max())
     else:
-        size = ()
+        shape = ()
         with suppress(ValueError):  # ragged: check_filters says so
-            size = np.shape(filters)
-        wanted = (*size[:3], images.shape[1])
+            shape = np.shape(filters)
+        wanted = (*shape[:3], images.n_channels)
         filters = check_filters("filters", filters, wanted, images.dtype)
-        operator = Convolution(filters, images.shape[2:])
-        scores = (operator.adjoint(images[i : i + 1]) for i in range(len(images)))
-        largest = np.array([max(0, (one if positive else np.abs(one)).max()) for one in scores])
-    with np.errstate(divide="ignore"):
+    largest = np.empty(len(images))
+    for part in images.portions():
+        stack = images.stack(part)
+        if filters is None:
+            largest[part] = _largest_patch_norms(zeros_for_nan(stack), *size)
+        else:
+            largest[part] = largest_pulls(stack, filters, positive)
+    with np.errstate(divide="ignore", over="ignore"):
         return 1 / largest
 
 
+def largest_pulls(images, filters, positive) -> np.ndarray:
+    """Max F^T y of every image of a stack, with modulus unless ``positive``; at least 0.
+
+    Filters are (n_filters, n_channels, h, w), and NaN marks missing pixels.
+    """
+    operator, images = Convolution(filters, images.shape[2:]), zeros_for_nan(images)
+    pulls = (operator.adjoint(images[i : i + 1]) for i in range(len(images)))
+    return np.array([max(0, (one if positive else np.abs(one)).max()) for one in pulls])
+
+
 def _largest_patch_norms(images, h, w):
-    energy = np.pad(
-        (images.astype(np.float64) ** 2).sum(axis=1), ((0, 0), (h - 1, h - 1), (w - 1, w - 1))
-    )
+    # Squares of scaled images stay in range.
+    largest = np.abs(images).max(axis=(1, 2, 3), initial=0, keepdims=True).astype(np.float64)
+    images = np.divide(images, largest, out=np.zeros(images.shape), where=largest > 0)
+    energy = np.pad((images**2).sum(axis=1), ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
     sums = sliding_window_view(energy, h, axis=1).sum(axis=-1)
     sums = sliding_window_view(sums, w, axis=2).sum(axis=-1)
-    return np.sqrt(sums.reshape(len(images), -1).max(axis=1))
+    return largest.ravel() * np.sqrt(sums.reshape(len(images), -1).max(axis=1))

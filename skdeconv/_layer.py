@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.parallel import Parallel
 
 from skdeconv._callbacks import CallbackSupportMixin, with_callbacks
 from skdeconv._images import check_image_shape, check_images
-from skdeconv._learner import Learner, check_batch_size
+from skdeconv._learner import Learner, check_batch_size, check_statistics
+from skdeconv._learner_state import restore_learner, state_of_learner
 from skdeconv._low_frequency import LowFrequency
 from skdeconv._parameters import (
     check_coding,
@@ -19,7 +19,9 @@ from skdeconv._parameters import (
     check_filter_size,
     check_filters,
 )
-from skdeconv._transformer import MapsTransformer, warn_of_zero_maps
+from skdeconv._partial_fit import PartialFit, learn_from_batch
+from skdeconv._progress import Progress
+from skdeconv._transformer import MapsTransformer, stacks_to_explain, warn_of_zero_maps
 from skdeconv._validation import (
     check_flag,
     check_integer,
@@ -28,14 +30,16 @@ from skdeconv._validation import (
     check_verbose,
     restored_on_failure,
 )
-from skdeconv.inference import quiet_single_thread
+from skdeconv.inference import quiet_single_thread, workers
 from skdeconv.learning import normalized, random_filters, with_canonical_signs
 
 # Online costs are noisy: one pass without progress says little.
 _PATIENCE = 3
 
 
-class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEstimator):
+class DeconvNetLayer(
+    CallbackSupportMixin, PartialFit, LowFrequency, MapsTransformer, BaseEstimator
+):
     r"""Convolutional sparse coding: filters learned from images, sparse maps inferred for them.
 
     An image y is drawn by sparse maps z and filters f of unit norm,
@@ -104,10 +108,18 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
         At update t, what was learned from earlier maps is weighted by (1 - 1/t)^``forgetting``.
         Early maps belong to bad filters: 0 forgets nothing. About 10,000 pixels are remembered in
         any case.
+    keep_maps : bool, default=True
+        Whether a visit of an image starts from its maps of the pass before, which are kept, beyond
+        32 MB in a temporary file. False: from zeros; with ``batch_size=None`` workers then return
+        sufficient statistics alone, of a size that does not depend on the images, and the cost may
+        rise by ``inference_tol``.
     init : array-like of shape (n_filters, h, w, n_channels), default=None
         First filters; they are normalised. None starts from Gaussian noise.
     warm_start : bool, default=False
         Whether ``fit`` starts from the filters of the fit before.
+    checkpoint : str or path, default=None
+        File that ``fit`` writes after each pass, and within long ones, to go on from it where it
+        was interrupted: with the result of a fit that was not. It is removed at the end.
     n_jobs : int, default=None
         Number of joblib workers that code images. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -125,7 +137,7 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
     n_iter_ : int
         Number of passes.
     image_shape_ : tuple of int
-        Shape of one image as seen in ``fit``.
+        Shape of one image as seen in ``fit``; None for height and width where they differ.
     n_features_in_ : int
         Number of features of a row; absent after a fit on a list of images.
     feature_names_in_ : ndarray of str
@@ -178,8 +190,10 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
         tol: float = 1e-4,
         batch_size: int | str | None = "auto",
         forgetting: float = 100.0,
+        keep_maps: bool = True,
         init: ArrayLike | None = None,
         warm_start: bool = False,
+        checkpoint=None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -207,8 +221,10 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
         self.tol = tol
         self.batch_size = batch_size
         self.forgetting = forgetting
+        self.keep_maps = keep_maps
         self.init = init
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -220,8 +236,10 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
         ----------
         X : array-like, DataFrame or list of images
             Rows (n_samples, n_features), a stack (n_samples, height, width) or (n_samples, height,
-            width, n_channels), or a list of images of one shape. float32 and float64 are kept,
-            integers become float64. A single photo (height, width) is read as rows: pass X[None].
+            width, n_channels), or a list of images of any sizes, or a sequence that reads them on
+            access, such as :class:`skdeconv.datasets.ImageFolder`. NaN marks a missing pixel.
+            float32 and float64 are kept, integers become float64. A single photo (height, width)
+            is read as rows: pass X[None].
         y : None
             Ignored.
 
@@ -235,35 +253,36 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
         TypeError
             If a parameter is of the wrong type.
         ValueError
-            If a parameter is out of range, or does not fit the images, or X is not finite.
+            If a parameter is out of range, or does not fit the images; X is infinite, or of a scale
+            whose squares its floating type does not hold, above 1e16 or below 1e-16 in float32; an
+            image has no known pixel; or ``checkpoint`` is the file of another fit.
         """
         with restored_on_failure(self):
             coding = check_coding(self)
             image_shape = check_image_shape(self.image_shape)
             images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
-            random_state = check_seed(self.random_state)
-            self._fit(coding, images, layout, shape, random_state, X, y)
+            random_state, progress = self._seed(), Progress(self, images)
+            self._fit(coding, images, layout, shape, random_state, progress, X, y)
+            progress.finish()
         return self
 
     @with_callbacks
-    def _fit(self, coding, images, layout, shape, random_state, X, y, name="lam"):
-        """Learn from images in the one layout that all else works on, or from lazy ones."""
-        plan = self._plan(images.shape, images.dtype)
-        with Parallel(n_jobs=self.n_jobs) as coding.parallel, quiet_single_thread():
-            learner = self._start(coding, images, plan, random_state)
+    def _fit(self, coding, images, layout, shape, random_state, progress, X, y, name="lam"):
+        """Learn from the images of a collection."""
+        plan = self._plan(images)
+        with workers(self.n_jobs) as coding.parallel, quiet_single_thread():
+            learner = self._start(coding, images, plan, random_state, plan.keep_maps)
             fitted = {"image_shape_": shape, "_layout": layout}
-            fitted |= self._learn(learner, plan, fitted, X, y)
+            fitted |= self._learn(learner, plan, progress, fitted, X, y)
+        fitted["_stream"] = {"n_updates": learner.n_updates}
         vars(self).update(fitted)
         if learner.is_silent:
             limits = self.lam, self.positive, self.inference_tol
-            rest = np.asarray(images)
-            if learner.uniform is not None:
-                rest = rest - learner.uniform.forward(learner.uniform.fit(rest)[0])
-            warn_of_zero_maps(rest, fitted["filters_"], *limits, name=name)
+            warn_of_zero_maps(learner.stacks_to_explain(), learner.filters, *limits, name=name)
 
-    def _plan(self, images_shape, dtype) -> SimpleNamespace:
-        """Check the parameters of learning for images of the given shape."""
-        n_samples, n_channels, height, width = images_shape
+    def _plan(self, images) -> SimpleNamespace:
+        """Check the parameters of learning for the images of a collection."""
+        n_channels, height = images.n_channels, images.sizes[:, 0].max()
         n_filters = check_integer("n_filters", self.n_filters, min_val=1)
         shape = n_filters, *check_filter_size(self.filter_size, height), n_channels
         connectivity = check_connectivity(self.connectivity, n_filters, n_channels)
@@ -273,17 +292,23 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
             first = self.filters_
         if first is not None:
             name = "init" if first is self.init else "filters_ of the fit before"
-            plan.first = normalized(check_filters(name, first, shape, dtype), connectivity)
+            plan.first = normalized(check_filters(name, first, shape, images.dtype), connectivity)
             if not plan.first.any(axis=(1, 2, 3)).all():
                 raise ValueError(f"{name} must not be zero on all channels that a filter sees.")
-        plan.batch_size = check_batch_size(self.batch_size, n_samples, height * width)
+        plan.batch_size = check_batch_size(self.batch_size, images)
         plan.forgetting = check_real("forgetting", self.forgetting, min_val=0)
+        plan.keep_maps = check_flag("keep_maps", self.keep_maps)
+        if not plan.keep_maps and plan.batch_size >= len(images):
+            check_statistics("keep_maps=False with whole passes", plan.shape)
         plan.max_iter = check_integer("max_iter", self.max_iter, min_val=1)
         plan.tol = check_real("tol", self.tol, min_val=0)
         plan.verbose = check_verbose(self.verbose)
         return plan
 
-    def _start(self, coding, images, plan, random_state) -> Learner:
+    def _seed(self):
+        return check_seed(self.random_state)
+
+    def _start(self, coding, images, plan, random_state, keep_maps) -> Learner:
         filters = plan.first
         n_filters, h, w, n_channels = plan.shape
         if filters is None:
@@ -294,21 +319,29 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
             filters,
             coding,
             plan.connectivity,
-            uniform=coding.uniform((h, w), images.shape[1:], images.dtype),
             batch_size=plan.batch_size,
             forgetting=plan.forgetting,
+            keep_maps=keep_maps,
             random_state=random_state,
         )
 
-    def _learn(self, learner, plan, fitted, X, y) -> dict:
+    def _learn(self, learner, plan, progress, fitted, X, y) -> dict:
         """Pass over the images until the cost settles; what was learned, as attributes."""
         context = self._init_callback_context(max_subtasks=plan.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         costs = []
-        for epoch in range(1, plan.max_iter + 1):
+        if (state := progress.take()) is not None:
+            costs = state[0]["costs"]
+            restore_learner(learner, *state)
+
+        def state():
+            meta, arrays = state_of_learner(learner)
+            return meta | {"costs": costs}, arrays
+
+        for epoch in range(len(costs) + 1, plan.max_iter + 1):
             step = context.subcontext(task_name="pass")
             step.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            costs.append(learner.run_epoch())
+            costs.append(learner.run_epoch(lambda: progress.save(state)))
             if plan.verbose:
                 print(f"[DeconvNetLayer] pass {epoch}/{plan.max_iter}: mean cost {costs[-1]:.6g}")
             learned = {"filters_": self._public_filters(learner), "cost_": np.array(costs)}
@@ -319,10 +352,14 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
             if told_to_stop or _settled(costs, plan.tol) or epoch == plan.max_iter:
                 break
             learner.tend()
+            progress.save(state, at_once=True)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=fitted | learned
         )
         return learned
+
+    def _partial_fit(self, coding, images, fitted):
+        vars(self).update(fitted | learn_from_batch(self, coding, images))
 
     def _check_coding(self):
         return check_coding(self)
@@ -334,13 +371,12 @@ class DeconvNetLayer(CallbackSupportMixin, LowFrequency, MapsTransformer, BaseEs
         return self.filters_.shape[1:3]
 
     def _infer(self, coding, images, drawing):
-        with Parallel(n_jobs=self.n_jobs) as coding.parallel:
-            result = coding(drawing.operator, images, uniform=drawing.uniform)
+        with workers(self.n_jobs) as coding.parallel:
+            result = coding(drawing, images)
         if not result.maps.nnz:
             limits = self.lam, self.positive, self.inference_tol
-            warn_of_zero_maps(
-                images - drawing.smooth(result.low), self.filters_, *limits, stacklevel=5
-            )
+            rest = stacks_to_explain(images, drawing, result.low)
+            warn_of_zero_maps(rest, drawing.filters, *limits, stacklevel=5)
         return result
 
     def __sklearn_is_fitted__(self) -> bool:

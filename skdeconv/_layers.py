@@ -5,10 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 
 import numpy as np
-from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted
 
+from skdeconv._collection import Collection
 from skdeconv._connectivity import KINDS, make_connectivity
+from skdeconv._drawing import Drawing
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._parameters import (
     check_coding,
@@ -19,13 +20,15 @@ from skdeconv._parameters import (
     of_each_layer,
     thawed,
 )
-from skdeconv._stack import LayerImages, layer_operator, typical_value
+from skdeconv._stack import next_layer, typical_value
 from skdeconv._validation import check_flag, check_in, check_integer
+from skdeconv.inference import workers
+from skdeconv.operators import zeros_for_nan
 
 _PER_LAYER = (
     "filter_size", "lam", "p", "positive", "connectivity", "solver", "inference_tol",
     "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter",
-    "max_iter", "tol", "batch_size", "forgetting", "init",
+    "max_iter", "tol", "batch_size", "forgetting", "keep_maps", "init",
 )  # fmt: skip
 _COMMON = ("smoothness", "output", "sparse_output", "n_jobs", "random_state", "verbose")
 
@@ -110,17 +113,19 @@ def prepare_layers(layers, kept, images, random_state) -> None:
     TypeError, ValueError
         As ``fit`` of the layers would, before any is fitted.
     """
-    n_samples, n_channels, height, width = images.shape
     for index, layer in enumerate(layers):
-        h, w = check_filter_size(layer.filter_size, height)
+        n_channels = images.n_channels
+        h, w = check_filter_size(layer.filter_size, images.sizes[:, 0].max())
         if index < len(kept):
             shape = layer.n_filters, h, w, n_channels
             _take_over(layer, kept[index], shape, index, images.dtype)
             layer.warm_start = len(kept) == len(layers)
         else:
             _connect(layer, n_channels, index, random_state)
-        layer._plan((n_samples, n_channels, height, width), images.dtype)
-        n_channels, height, width = layer.n_filters, height + h - 1, width + w - 1
+        layer._plan(images)
+        # Those of the layer above, of which no more is known yet.
+        sizes = images.sizes + np.array([h - 1, w - 1])
+        images = Collection(sizes, layer.n_filters, images.dtype)
 
 
 def _take_over(layer, old, shape, index, dtype):
@@ -146,6 +151,7 @@ def _take_over(layer, old, shape, index, dtype):
     # Copies: two estimators must not share what one of them may change.
     layer.init, filters = None, np.array(old.filters_, dtype=dtype)
     vars(layer).update(filters_=filters, cost_=old.cost_.copy(), n_iter_=old.n_iter_)
+    layer._stream = {"n_updates": vars(old).get("_stream", {}).get("n_updates", 0)}
 
 
 def _connect(layer, n_channels, index, random_state):
@@ -170,18 +176,64 @@ def next_images(layer, images, factors, index):
     ----------
     layer : DeconvNetLayer
         The layer, whose maps are inferred.
-    images : ndarray or LayerImages of shape (n_samples, n_channels, height, width)
+    images : Collection
         Its images.
     factors : list of float
         What the images of each layer are divided by, as far as it is known.
     index : int
         The next layer, counted from 0.
     """
-    coding = check_coding(layer)
-    operator = layer_operator(layer._drawing_filters(), images)
-    uniform = coding.uniform(layer._low_size(), operator.images_shape, images.dtype)
-    with Parallel(n_jobs=layer.n_jobs) as coding.parallel:
-        maps = coding(operator, images, uniform=uniform).maps
+    coding, filters = check_coding(layer), layer._drawing_filters().astype(images.dtype)
+    smooth = coding.smooth(layer._low_size(), images.n_channels, images.dtype)
+    drawing = Drawing(filters, smooth)
+    with workers(layer.n_jobs) as coding.parallel:
+        maps = coding(drawing, images).maps
     if index == len(factors):
         factors.append(typical_value(maps))
-    return LayerImages(maps, operator.maps_shape, factors[index])
+    return next_layer(maps, drawing, images, factors[index])
+
+
+def resume_layers(layers, progress) -> tuple[int, list[float]]:
+    """Bring the layers that an interrupted fit had done to where they were.
+
+    Returns
+    -------
+    first : int
+        The layer that was being learned.
+    factors : list of float
+        What the images of the layers up to it are divided by.
+    """
+    meta, arrays = progress.below_meta, progress.below
+    for index, layer in enumerate(layers):
+        # The tables of kinds were drawn before anything was learned.
+        layer.connectivity = arrays.get(f"connectivity{index}")
+    for index, (n_iter, n_updates) in enumerate(
+        zip(meta["n_iter"], meta["n_updates"], strict=True)
+    ):
+        layer = layers[index]
+        layer.filters_, layer.cost_ = arrays[f"filters{index}"], arrays[f"cost{index}"]
+        layer.n_iter_, layer._stream = n_iter, {"n_updates": n_updates}
+    return len(meta["n_iter"]), list(meta["factors"])
+
+
+def record_layers(layers, n_done, factors, progress) -> None:
+    """Put the layers that are done, and all tables, into what checkpoints hold."""
+    arrays = {
+        f"connectivity{index}": np.asarray(layer.connectivity)
+        for index, layer in enumerate(layers)
+        if layer.connectivity is not None
+    }
+    for index, layer in enumerate(layers[:n_done]):
+        arrays |= {f"filters{index}": layer.filters_, f"cost{index}": layer.cost_}
+    progress.below = arrays
+    progress.below_meta = {
+        "n_iter": [layer.n_iter_ for layer in layers[:n_done]],
+        "n_updates": [layer._stream["n_updates"] for layer in layers[:n_done]],
+        "factors": [float(factor) for factor in factors],
+    }
+
+
+def not_zero(images) -> bool:
+    """Whether any known pixel of a collection is not zero."""
+    stacks = (images.stack(part) for part in images.groups(1))
+    return any(zeros_for_nan(stack).any() for stack in stacks)

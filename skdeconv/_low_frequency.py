@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skdeconv._drawing import SmoothDrawing
 from skdeconv._images import full_shape
 from skdeconv._maps import check_codes
-from skdeconv.operators import UniformConvolution
 
 
 def _has_low_frequency(estimator):
@@ -50,12 +50,13 @@ class LowFrequency:
         return np.ascontiguousarray(low.transpose(0, 2, 3, 1))
 
     def _low_shape(self):
-        if not self.low_frequency:
+        if not self.low_frequency or None in self.image_shape_:
             return None
         (h, w), (height, width, n_channels) = self._low_size(), full_shape(self.image_shape_)
         return n_channels, height + h - 1, width + w - 1
 
-    def _uniform(self, images_shape, dtype):
+    def _smooth(self, dtype):
         if not self.low_frequency:
             return None
-        return UniformConvolution(self._low_size(), images_shape, float(self.smoothness), dtype)
+        n_channels = full_shape(self.image_shape_)[2]
+        return SmoothDrawing(self._low_size(), float(self.smoothness), n_channels, dtype)

@@ -12,6 +12,9 @@ import numpy as np
 from scipy.sparse import csr_array, hstack, issparse, vstack
 from sklearn.utils.validation import check_array
 
+from skdeconv._images import check_range, in_native_order, largest_modulus
+from skdeconv.inference import rows_of
+
 
 class SparseMaps:
     """Sparse feature maps of several images, as a light sequence.
@@ -135,8 +138,8 @@ def present_codes(codes, maps_shape, output, sparse_output, low=None):
         map_height, map_width, n_filters), dense or ``SparseMaps``.
     sparse_output : bool
         Whether they are sparse.
-    low : ndarray of shape (n_samples, n_channels, low_height, low_width), default=None
-        Smooth maps, which are appended to rows, the channels last.
+    low : list of ndarray of shape (n_channels, low_height, low_width), default=None
+        Smooth maps of each image, which are appended to rows, the channels last.
 
     Returns
     -------
@@ -146,12 +149,29 @@ def present_codes(codes, maps_shape, output, sparse_output, low=None):
     rows = rows_of_codes(codes, maps_shape)
     if output == "rows":
         if low is not None:
-            rows = _with_low(rows, low)
+            rows = _with_low(rows, np.stack(low))
         return rows if sparse_output else rows.toarray()
     n_filters, height, width = maps_shape
     if not sparse_output:
         return rows.toarray().reshape(len(codes.indptr) - 1, height, width, n_filters)
     return maps_of_rows(rows, (height, width, n_filters))
+
+
+def present_mixed(codes, maps_shapes) -> SparseMaps:
+    """Codes of images of different sizes, whose maps have the given shapes.
+
+    Parameters
+    ----------
+    codes : csr_array of shape (n_samples, n_coefficients of the largest)
+        A row in C order of the image's own (n_filters, map_height, map_width).
+    maps_shapes : list of tuple of int
+        (n_filters, map_height, map_width) of each image.
+    """
+    maps = []
+    for i, shape in enumerate(maps_shapes):
+        row = rows_of_codes(rows_of(codes, [i], math.prod(shape)), shape)
+        maps += maps_of_rows(row, (*shape[1:], shape[0])).maps
+    return SparseMaps(maps, [shape[1:] for shape in maps_shapes])
 
 
 def maps_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> SparseMaps:
@@ -215,12 +235,13 @@ def check_codes(estimator, X, maps_shape, low_shape=None):
             )
         X, n_low = X.reshape(len(X), -1), 0
     X = check_array(
-        X,
+        in_native_order(X),
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         estimator=estimator,
         input_name="X",
     )
+    check_range(largest_modulus(X.data if issparse(X) else X), X.dtype, power=1)
     if X.shape[1] != size + n_low:
         smooth = f" + {n_low} of the smooth maps" if n_low else ""
         raise ValueError(

@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skdeconv._images import check_image_shape, check_images, check_one_width, full_shape
 from skdeconv._layer import DeconvNetLayer
+from skdeconv._persistence import Versioned
 from skdeconv._validation import check_in, check_input_features, check_real, restored_on_failure
 
 # Temporaries are a few times this many numbers, however many images there are.
 _NUMBERS_AT_ONCE = 2**21
 
 
-class OnePassEncoder(TransformerMixin, BaseEstimator):
+class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
     r"""Rectified responses of learned filters that compete at every pixel.
 
     The filters are those of a :class:`skdeconv.DeconvNetLayer`, less their mean and of unit norm.
@@ -49,8 +50,8 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         maps of the size of the image, whose border is repeated outwards: what pixels are to be
         labelled by, or images smaller than the filters, need.
     output : {"maps", "rows"}, default="maps"
-        Whether ``transform`` returns the stack of maps, which
-        :class:`skdeconv.features.SpatialPyramid` takes, or one row per image.
+        Whether ``transform`` returns the stack of maps, or a list where images differ in size, as
+        :class:`skdeconv.features.SpatialPyramid` takes them, or one row per image.
     image_shape : tuple of int, default=None
         Shape of one image, (length,), (height, width) or (height, width, n_channels), where the
         input is rows. Without it rows are 1-D signals.
@@ -62,7 +63,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
     layer_ : DeconvNetLayer or FrozenEstimator
         The fitted layer; absent where ``layer`` is an array.
     image_shape_ : tuple of int
-        Shape of one image as seen in ``fit``.
+        Shape of one image as seen in ``fit``; height and width are None where they differed.
     n_features_in_ : int
         Number of values of one image; absent after a fit on a list of images.
     feature_names_in_ : ndarray of str
@@ -125,7 +126,8 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images in any layout that :class:`skdeconv.DeconvNetLayer` takes.
+            Images in any layout that :class:`skdeconv.DeconvNetLayer` takes, also a list of several
+            sizes, or a sequence that reads them on access. No pixel may be missing.
         y : None
             Ignored.
 
@@ -139,13 +141,19 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         TypeError
             If a parameter is of the wrong type.
         ValueError
-            If a parameter is out of range, the filters do not fit the images, or X is not finite.
+            If a parameter is out of range, the filters do not fit the images, or X is not finite:
+            responses at missing pixels are not defined.
         """
         with restored_on_failure(self):
             self._check_parameters()
             image_shape = check_image_shape(self.image_shape)
-            images, _, shape = check_images(self, X, image_shape=image_shape, reset=True)
-            layer, filters = self._learn(images.transpose(0, 2, 3, 1))
+            images, layout, shape = check_images(
+                self, X, image_shape=image_shape, reset=True, allow_nan=False, power=1
+            )
+            X = images.source
+            if layout != "list":
+                X = X.reshape(len(images), *images.size, images.n_channels)
+            layer, filters = self._learn(X)
             self._check_sizes(filters, images)
             if layer is not None:
                 self.layer_ = layer
@@ -155,7 +163,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
             self.image_shape_ = shape
         return self
 
-    def transform(self, X: ArrayLike) -> np.ndarray:
+    def transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
         """Give the rectified responses of the filters.
 
         Parameters
@@ -166,27 +174,29 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        maps : ndarray of shape (n_samples, map_height, map_width, 2 * n_filters)
+        maps : ndarray of shape (n_samples, map_height, map_width, 2 * n_filters), or list of \
+                ndarray of shape (map_height, map_width, 2 * n_filters)
             Non-negative: the positive parts of all filters, then the negative ones. The size is
-            that of the images, or for ``padding="valid"`` less that of the filters plus one. For
-            ``output="rows"`` they are rows, in C order of the maps.
+            that of the images, or for ``padding="valid"`` less that of the filters plus one; a list
+            where images differ in size. For ``output="rows"`` they are rows, in C order of the
+            maps.
 
         Raises
         ------
         ValueError
-            If X does not fit what ``fit`` has seen, or is not finite.
+            If X does not fit what ``fit`` has seen, or is not finite; or holds images of different
+            sizes, or ``fit`` saw such, for ``output="rows"``.
         """
         check_is_fitted(self)
         self._check_parameters()
-        images, _, shape = check_images(self, X, reset=False)
+        images, _, shape = check_images(self, X, reset=False, allow_nan=False, power=1)
         self._check_sizes(self.filters_, images)
         if self.output == "rows":
             check_one_width(shape, self.image_shape_, ' Use output="maps".')
-        images, filters = images.transpose(0, 2, 3, 1), self.filters_.astype(images.dtype)
-        maps = np.empty((len(images), *self._maps_shape(images.shape[1:3])), dtype=images.dtype)
-        numbers = maps[0].size + maps[0, ..., 0].size * filters[0].size
-        for part in gen_batches(len(images), max(1, _NUMBERS_AT_ONCE // numbers)):
-            self._encode(images[part], filters, out=maps[part])
+        if images.size is None:
+            alone = (images.load(slice(i, i + 1)) for i in range(len(images)))
+            return [self._maps_of(image)[0] for image in alone]
+        maps = self._maps_of(images)
         return maps.reshape(len(maps), -1) if self.output == "rows" else maps
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -201,9 +211,19 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         -------
         names : ndarray of object of shape (n_features_out,)
             One name per column.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` has seen images of different sizes, or other names.
         """
         check_is_fitted(self)
         check_input_features(self, input_features)
+        if None in self.image_shape_:
+            raise ValueError(
+                "fit has seen images of different sizes: there are no rows of one width, and no "
+                'names for their columns. Use output="maps".'
+            )
         height, width, _ = self._maps_shape(full_shape(self.image_shape_)[:2])
         maps = [f"f{k}{sign}" for sign in "+-" for k in range(len(self.filters_))]
         names = [f"{one}_y{y}_x{x}" for y in range(height) for x in range(width) for one in maps]
@@ -223,7 +243,7 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         check_in("output", self.output, ["maps", "rows"])
 
     def _learn(self, images):
-        """The fitted layer, None without one, and its filters; images with channels last."""
+        """The fitted layer, None without one, and its filters."""
         layer = DeconvNetLayer(random_state=0) if self.layer is None else self.layer
         if isinstance(layer, DeconvNetLayer | FrozenEstimator):
             layer = clone(layer).fit(images, None)
@@ -236,13 +256,11 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
                 "layer must be a DeconvNetLayer, a FrozenEstimator of a fitted one, an array of "
                 f"filters, or None; got {self.layer!r}."
             )
-        filters = check_array(
-            filters,
-            dtype=[np.float64, np.float32],
-            ensure_2d=False,
-            allow_nd=True,
-            input_name="layer",
-        )
+        kind = {"dtype": [np.float64, np.float32], "ensure_2d": False, "allow_nd": True}
+        try:
+            filters = check_array(filters, **kind, input_name="layer")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"The filters of layer must be finite numbers: {error}") from error
         filters = filters[..., None] if filters.ndim == 3 else filters
         if filters.ndim != 4 or not filters.size:
             raise ValueError(
@@ -253,12 +271,15 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
 
     def _check_sizes(self, filters, images):
         """Require filters that see the images' channels, and that fit into them."""
-        (_, h, w, n_channels), (_, seen, height, width) = filters.shape, images.shape
-        if n_channels != seen:
+        _, h, w, n_channels = filters.shape
+        if n_channels != images.n_channels:
             raise ValueError(
-                f"The filters of layer see {n_channels} channels, and X holds images of {seen}."
+                f"The filters of layer see {n_channels} channels, and X holds images of "
+                f"{images.n_channels}."
             )
-        if self.padding == "valid" and (h > height or w > width):
+        small = (images.sizes < [h, w]).any(axis=1)
+        if self.padding == "valid" and small.any():
+            height, width = images.size_of(small.argmax())
             raise ValueError(
                 f"X holds images of {height} x {width} pixels, in which filters of {h} x {w} do "
                 'not fit. Use smaller ones, or padding="same".'
@@ -271,6 +292,15 @@ class OnePassEncoder(TransformerMixin, BaseEstimator):
         if self.padding == "valid":
             height, width = height - h + 1, width - w + 1
         return height, width, 2 * n_filters
+
+    def _maps_of(self, images):
+        """The stack of maps of images of one size."""
+        filters = self.filters_.astype(images.dtype)
+        maps = np.empty((len(images), *self._maps_shape(images.size)), dtype=images.dtype)
+        numbers = maps[0].size + maps[0, ..., 0].size * filters[0].size
+        for part in images.groups(_NUMBERS_AT_ONCE // numbers):
+            self._encode(images.stack(part).transpose(0, 2, 3, 1), filters, out=maps[part])
+        return maps
 
     def _encode(self, images, filters, out):
         """Responses of both signs after competition, into ``out``; images with channels last."""

@@ -8,6 +8,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._maps import check_codes
+from skdeconv._transformer import one_by_one
 from skdeconv._validation import check_integer
 
 
@@ -78,7 +79,8 @@ class Projections:
         -------
         images : ndarray of shape (n_samples, n_activations, height, width, n_channels)
             What each coefficient draws alone; zeros where an image has fewer. All of an image's
-            activations, and its low frequencies, add up to what ``decode`` draws.
+            activations, and its low frequencies, add up to what ``decode`` draws. A list, one for
+            each image, where these are of different sizes.
 
         Raises
         ------
@@ -87,11 +89,14 @@ class Projections:
         """
         check_is_fitted(self)
         n_activations = check_integer("n_activations", n_activations, min_val=1)
+        if (each := one_by_one(codes)) is not None:
+            options = {"layer": layer, "n_activations": n_activations}
+            return [self.project_maps(code, **options)[0] for code in each]
         filters = self._drawing_filters(check_layer(layer, len(self.layers_)))
         maps_shape = self._maps_shape(codes, filters)
         maps, _ = check_codes(self, codes, maps_shape, self._low_shape())
         image_shape = tuple(int(n) for n in np.subtract(maps_shape[1:], filters.shape[2:]) + 1)
-        operator = self._drawing(filters, image_shape, maps.dtype).operator
+        operator, _ = self._drawing(filters, maps.dtype).at(image_shape)
         shape = maps.shape[0], n_activations, *operator.images_shape
         images = np.zeros(shape, dtype=maps.dtype)
         for i, image in enumerate(images):
@@ -138,15 +143,18 @@ class Projections:
         codings, images = self._check_coding(), self._check_images(X)
         filters = self._drawing_filters(number)
         n_filters, n_channels, h, w = filters.shape
-        drawing = self._drawing(filters, images.shape[2:], images.dtype)
+        drawing = self._drawing(filters, images.dtype)
         maps = self._results(codings, images, {number: drawing})[number].maps
-        sample, corner, value = strongest(maps, drawing.operator.maps_shape, k)
+        shapes = [drawing.maps_shape(size) for size in images.sizes]
+        sample, corner, value = strongest(maps, shapes, k)
         corner -= np.array([h - 1, w - 1])
-        padded = np.pad(images, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
         crops = np.zeros((n_filters, k, n_channels, h, w), dtype=images.dtype)
-        for place in zip(*np.nonzero(sample >= 0), strict=True):
-            top, left = corner[place] + np.array([h - 1, w - 1])
-            crops[place] = padded[sample[place], :, top : top + h, left : left + w]
+        for i in np.unique(sample[sample >= 0]):
+            margins = ((0, 0), (h - 1, h - 1), (w - 1, w - 1))
+            padded = np.pad(images.stack(np.array([i]))[0], margins)
+            for place in zip(*np.nonzero(sample == i), strict=True):
+                top, left = corner[place] + np.array([h - 1, w - 1])
+                crops[place] = padded[:, top : top + h, left : left + w]
         projections = value[:, :, None, None, None] * filters[:, None]
         return Bunch(
             samples=sample,
@@ -175,17 +183,17 @@ def _row(maps, i):
     return maps.indices[span], maps.data[span]
 
 
-def strongest(maps, maps_shape, k):
+def strongest(maps, maps_shapes, k):
     """Image, position and value of the k largest moduli of every filter; -1 where there are fewer.
 
     Equal ones come in the order of the images and their pixels.
 
     Parameters
     ----------
-    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+    maps : csr_array of shape (n_samples, n_coefficients of the largest)
         Codes of a layer.
-    maps_shape : tuple of int
-        (n_filters, map_height, map_width).
+    maps_shapes : list of tuple of int
+        (n_filters, map_height, map_width) of each image.
     k : int
         How many.
 
@@ -198,8 +206,9 @@ def strongest(maps, maps_shape, k):
     values : ndarray of shape (n_filters, k)
         The coefficient.
     """
-    n_filters, height, width = maps_shape
+    (n_filters, *_), shapes = maps_shapes[0], np.array(maps_shapes)
     sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))
+    height, width = shapes[sample, 1], shapes[sample, 2]
     kernel, position = np.divmod(maps.indices.astype(np.int64), height * width)
     order = np.lexsort((position, sample, -np.abs(maps.data), kernel))
     counts = np.bincount(kernel, minlength=n_filters)
@@ -210,5 +219,5 @@ def strongest(maps, maps_shape, k):
     corners = np.zeros((n_filters, k, 2), dtype=int)
     values = np.zeros((n_filters, k), dtype=maps.dtype)
     samples[place], values[place] = sample[order], maps.data[order]
-    corners[place] = np.stack(np.divmod(position[order], width), axis=1)
+    corners[place] = np.stack(np.divmod(position[order], width[order]), axis=1)
     return samples, corners, values

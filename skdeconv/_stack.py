@@ -8,49 +8,56 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from skdeconv.inference import Finished, InferenceResult
-from skdeconv.operators import Convolution, compose
+from skdeconv._collection import Collection
+from skdeconv._drawing import Drawing
+from skdeconv.inference import Finished, InferenceResult, rows_of
+from skdeconv.operators import compose
 
 # Alternations of the paper's inference at most.
 _ALTERNATIONS = 20
 
 
-class LayerImages:
+class LayerImages(Collection):
     """Sparse maps of one layer as the images of the next, dense only where they are looked at.
 
     Parameters
     ----------
-    maps : csr_array of shape (n_samples, n_maps * height * width)
-        Codes of the layer below.
-    maps_shape : tuple of int
-        (n_maps, height, width).
+    maps : csr_array of shape (n_samples, n_coefficients of the largest)
+        Codes of the layer below, each in C order of its own (n_maps, height, width).
+    sizes : ndarray of int of shape (n_samples, 2)
+        Height and width of the maps of each image.
+    n_maps : int
+        Number of maps.
     factor : float
         What the maps are divided by.
     """
 
-    def __init__(self, maps, maps_shape, factor):
+    def __init__(self, maps, sizes, n_maps, factor):
+        super().__init__(sizes, n_maps, maps.dtype)
         data = maps.data / maps.dtype.type(factor)
         self.maps = csr_array((data, maps.indices, maps.indptr), shape=maps.shape)
-        self.shape, self.dtype = (maps.shape[0], *maps_shape), maps.dtype
 
-    def __len__(self) -> int:
-        return self.shape[0]
+    def __sizeof__(self) -> int:
+        maps = self.maps
+        return object.__sizeof__(self) + maps.data.nbytes + maps.indices.nbytes + maps.indptr.nbytes
 
-    def select(self, samples) -> LayerImages:
+    def stack(self, positions) -> np.ndarray:
+        """Maps of one size as dense images, (n_chosen, n_maps, height, width)."""
+        shape = self.n_channels, *self.sizes[positions][0].tolist()
+        return rows_of(self.maps, positions, math.prod(shape)).toarray().reshape(-1, *shape)
+
+    def part(self, positions) -> LayerImages:
         """Some of the images, still sparse."""
-        return LayerImages(self.maps[samples], self.shape[1:], 1.0)
+        return LayerImages(self.maps[positions], self.sizes[positions], self.n_channels, 1.0)
 
-    def __getitem__(self, key) -> np.ndarray:
-        """Dense images (n_chosen, n_maps, height, width) of a slice or an array of indices."""
-        return self.maps[key].toarray().reshape(-1, *self.shape[1:])
-
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        return self[:].astype(dtype or self.dtype, copy=False)
+    load = part
 
 
-def layer_operator(filters, images) -> Convolution:
-    """The convolution with a layer's filters, for its images and in their type."""
-    return Convolution(filters.astype(images.dtype), images.shape[2:])
+def next_layer(codes, drawing, images, factor) -> LayerImages:
+    """Codes of a layer as the images of the one above."""
+    n_maps, _, h, w = drawing.filters.shape
+    sizes = images.sizes + np.array([h - 1, w - 1])
+    return LayerImages(codes, sizes, n_maps, factor)
 
 
 def typical_value(maps) -> float:
@@ -81,28 +88,27 @@ class Stack:
             filters = compose(filters, lower)
         return filters * filters.dtype.type(self.gain(depth))
 
-    def greedily(self, codings, images, uniform):
+    def greedily(self, codings, images, smooth):
         """Codes of as many layers as ``codings``, each inferred from those of the one below.
 
         Returns
         -------
         results : list of InferenceResult
             One per layer. The low frequencies of the first belong to all.
-        inputs : list of ndarray or LayerImages
+        inputs : list of Collection
             The images of each layer.
         """
         results, inputs = [], [images]
         for layer, coding in enumerate(codings):
-            operator = layer_operator(self.filters[layer], inputs[-1])
-            smooth = uniform if layer == 0 else None
-            result = coding(operator, inputs[-1], uniform=smooth)
+            filters = self.filters[layer].astype(images.dtype)
+            drawing = Drawing(filters, smooth if layer == 0 else None)
+            result = coding(drawing, inputs[-1])
             if layer:
                 converged = result.converged & results[-1].converged
                 result = replace(result, low=results[0].low, converged=converged)
             results.append(result)
             if layer + 1 < len(codings):
-                factor = self.factors[layer + 1]
-                inputs.append(LayerImages(result.maps, operator.maps_shape, factor))
+                inputs.append(next_layer(result.maps, drawing, inputs[-1], self.factors[layer + 1]))
         return results, inputs
 
     def jointly(self, depth, coding, inputs, drawing, start) -> InferenceResult:
@@ -114,20 +120,20 @@ class Stack:
         if depth == 1:
             return start
         coding = replace(coding, weight=coding.weight / self.gain(depth) ** 2)
-        return coding(drawing.operator, inputs[0], init=start.maps, uniform=drawing.uniform)
+        return coding(drawing, inputs[0], init=start.maps)
 
     def alternating(self, depth, coding, inputs, drawing, start) -> InferenceResult:
         """The paper's inference: equations 10 and 11 in turn, until the codes settle."""
         if depth == 1:
             return start
         images, maps_below = inputs[0], inputs[depth - 1]
-        operator = layer_operator(self.filters[depth - 1], maps_below)
+        above = Drawing(self.filters[depth - 1].astype(images.dtype))
         pixels = replace(coding, weight=coding.weight / self.gain(depth) ** 2)
         finished, low = Finished(len(images)), None if start.low is None else start.low.copy()
         going, before = np.arange(len(images)), start.maps
         for turn in range(1, _ALTERNATIONS + 1):
-            down = pixels(drawing.operator, images[going], init=before, uniform=drawing.uniform)
-            result = coding(operator, maps_below.select(going), init=down.maps)
+            down = pixels(drawing, images.part(going), init=before)
+            result = coding(above, maps_below.part(going), init=down.maps)
             solved = down.converged & result.converged
             moved = _squared_norms(result.maps - before)
             settled = moved <= coding.tol**2 * _squared_norms(before)
@@ -143,8 +149,9 @@ class Stack:
                 )
                 for i in done if low is not None else ():
                     # What fits these maps best, as in the other ways of inference.
-                    drawn = drawing(result.maps[[i]], None)
-                    low[going[i]] = drawing.uniform.fit(images[[going[i]]] - drawn)[0][0]
+                    at, size = going[[i]], images.sizes[going[i]]
+                    rest = images.stack(at) - drawing.draw(result.maps, None, [i], size)
+                    low[at[0]] = drawing.at(size)[1].fit(rest)[0][0]
             left = np.setdiff1d(np.arange(len(going)), done)
             if not len(left):
                 break

@@ -17,7 +17,8 @@ def restored_on_failure(estimator) -> Iterator[None]:
 
     A failed refit would otherwise refuse the data of the old fit, because scikit-learn's
     ``validate_data`` writes ``n_features_in_`` before anything else is known. The snapshot is
-    shallow: inside the block attributes may be replaced, their contents must not be changed.
+    shallow: inside the block attributes may be replaced, their contents must not be changed. Only
+    a generator that was given as ``random_state`` is set back to where it was.
 
     Parameters
     ----------
@@ -37,11 +38,15 @@ def restored_on_failure(estimator) -> Iterator[None]:
     64
     """
     snapshot = vars(estimator).copy()
+    generator = snapshot.get("random_state")
+    state = generator.get_state() if isinstance(generator, np.random.RandomState) else None
     try:
         yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(snapshot)
+        if state is not None:
+            generator.set_state(state)
         raise
 
 

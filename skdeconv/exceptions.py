@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["ZeroMapsWarning"]
+__all__ = ["VersionWarning", "ZeroMapsWarning"]
+
+
+class VersionWarning(UserWarning):
+    """A fitted estimator was loaded that another version of the package has written."""
 
 
 class ZeroMapsWarning(UserWarning):

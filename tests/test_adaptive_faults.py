@@ -93,6 +93,8 @@ PARAMETERS = {
              ((None, TWO * NAN), ValueError, "of layer 2.*NaN"),
              ((ONE, TWO * 0), ValueError, "of layer 2.*zero"),
              ((ONE, np.ones((3, 3, 3, 2))), ValueError, r"of layer 2.*\(3, 3, 3, 2\)")],
+    "checkpoint": [(3, TypeError, "path of a file"), (True, TypeError, "path of a file"),
+                   (".", ValueError, "folder"), ("no/such/fit.npz", ValueError, "does not exist")],
     "warm_start": [("no", TypeError, "True or False"), (1, TypeError, "True or False")],
     "n_jobs": [("2", TypeError, "'2'"), (0, ValueError, "0"), ((1, 1), TypeError, "integer")],
     "random_state": [("x", ValueError, "'x'"), (-1, ValueError, "-1"), (1.5, ValueError, "1.5")],
@@ -201,10 +203,11 @@ IMAGE_FAULTS = {
     "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
     "NaN": (NOISE * NAN, ValueError, "NaN"),
     "infinity": (NOISE * INF, ValueError, "infinity"),
-    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "a list of grey and colour": ([np.ones((8, 8)), np.ones((8, 8, 3))], ValueError, r"X\[1\]"),
 }
 SHAPE_FAULTS = {
     "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
     "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
     "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
     "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),

@@ -168,3 +168,17 @@ def test_reconstruction_of_a_net_whose_rows_need_switches(fitted):
     top = AdaptiveDeconvNet(output="top", **OPTIONS | {"n_filters": (4, 6), "pooling": (2, 2, 2)})
     display = ReconstructionDisplay.from_estimator(top.fit(images), images, index=1)
     np.testing.assert_allclose(display.reconstruction, net.decode(net.encode(images))[1])
+
+
+def test_images_of_different_sizes_with_missing_pixels():
+    images = [*images_of(12, 12)[:2], *images_of(9, 15)[:2]]
+    images[1][3, 4] = images[3][2, :3] = np.nan
+    net = AdaptiveDeconvNet((4, 6), pooling=(2, 2, 2), layout="maps", **OPTIONS).fit(images)
+    found = net.top_activations(images, 1, 3)
+    display = ActivationsDisplay.from_estimator(net, images, layer=1, k=3)
+    np.testing.assert_array_equal(display.projections, found.projections)
+    for index in (1, 3):
+        assert len(CascadeDisplay.from_estimator(net, images, index=index, k=2).axes_) == 2
+        drawn = ReconstructionDisplay.from_estimator(net, images, index=index)
+        expected = net.decode(net.encode(images[index : index + 1]))[0]
+        np.testing.assert_allclose(np.squeeze(drawn.reconstruction), expected, atol=1e-12)

@@ -20,7 +20,7 @@ COLOUR = np.random.default_rng(1).random((6, 8, 8, 2))
 PER_LAYER = [
     "filter_size", "lam", "p", "positive", "connectivity", "solver", "inference_tol",
     "inference_max_iter", "beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter",
-    "max_iter", "tol", "batch_size", "forgetting", "init",
+    "max_iter", "tol", "batch_size", "forgetting", "keep_maps", "init",
 ]  # fmt: skip
 
 
@@ -103,10 +103,13 @@ PARAMETERS = {
     "tol": wrong_reals((-1, ValueError, "-1"), ((0, -1), ValueError, "-1")),
     "batch_size": [("all", ValueError, "'all'"), *wrong_counts()[1:], ((2, "all"), ValueError,
                    "'all'"), ((None, NAN), TypeError, "nan")],
+    "keep_maps": [("no", TypeError, "True or False"), (1, TypeError, "True or False")],
     "forgetting": wrong_reals((-1, ValueError, "-1"), ((1, -1), ValueError, "-1")),
     "init": [("noise", TypeError, "'noise'"), (TWO, ValueError, r"\(2, 3, 3, 1\)"),
              ((ONE, ONE), ValueError, r"\(3, 3, 3, 2\)"), ((ONE, 1.0), TypeError, "1.0"),
              ((None, TWO * NAN), ValueError, "NaN"), ((ONE, TWO * 0), ValueError, "zero")],
+    "checkpoint": [(3, TypeError, "path of a file"), (True, TypeError, "path of a file"),
+                   (".", ValueError, "folder"), ("no/such/fit.npz", ValueError, "does not exist")],
     "warm_start": [("no", TypeError, "True or False"), (1, TypeError, "True or False")],
     "n_jobs": [("2", TypeError, "'2'"), (0, ValueError, "0"), ((1, 1), TypeError, "integer")],
     "random_state": [("x", ValueError, "'x'"), (-1, ValueError, "-1"), (1.5, ValueError, "1.5")],
@@ -228,10 +231,11 @@ IMAGE_FAULTS = {
     "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
     "NaN": (NOISE * NAN, ValueError, "NaN"),
     "infinity": (NOISE * INF, ValueError, "infinity"),
-    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "a list of grey and colour": ([np.ones((8, 8)), np.ones((8, 8, 3))], ValueError, r"X\[1\]"),
 }
 SHAPE_FAULTS = {
     "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
     "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
     "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
     "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
@@ -252,6 +256,7 @@ CODE_FAULTS = {
 METHODS = {
     "fit": IMAGE_FAULTS,
     "fit_transform": IMAGE_FAULTS,
+    "partial_fit": IMAGE_FAULTS | {k: SHAPE_FAULTS[k] for k in ("another width", "more channels")},
     "transform": IMAGE_FAULTS | SHAPE_FAULTS,
     "score": IMAGE_FAULTS | SHAPE_FAULTS,
     "encode": IMAGE_FAULTS | SHAPE_FAULTS,
@@ -277,7 +282,7 @@ def test_every_public_method_is_in_the_table():
     assert {name for name in public if not name.startswith("_")} - INHERITED == set(METHODS)
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform"}))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform", "partial_fit"}))
 def test_methods_of_an_unfitted_net(method):
     net = HierarchicalDeconvNet(low_frequency=method == "to_low_frequency")
     values = [] if method in ("project_filters", "get_feature_names_out") else [NOISE]

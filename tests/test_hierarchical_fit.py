@@ -301,7 +301,7 @@ def test_fits_repeat_with_any_number_of_workers(images, monkeypatch):
 def fail_in_second_layer(monkeypatch, error):
     learn, n_calls = DeconvNetLayer._learn, []
 
-    def fail(self):
+    def fail(self, *args):
         raise error("in the second layer")
 
     def learn_or_fail(self, learner, *args):

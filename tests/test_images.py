@@ -24,14 +24,16 @@ class Reader(BaseEstimator):
 
     def fit(self, X, y=None):
         """Read, and remember the shape."""
-        self.images_, self.layout_, self.image_shape_ = check_images(
+        images, self.layout_, self.image_shape_ = check_images(
             self, X, image_shape=check_image_shape(self.image_shape), reset=True
         )
+        self.images_ = images.stack(slice(None)) if images.size else images
         return self
 
     def transform(self, X):
         """Read, and give back."""
-        return images_in_layout(*check_images(self, X, reset=False))
+        images, *layout = check_images(self, X, reset=False)
+        return images_in_layout(images.stack(slice(None)), *layout)
 
 
 class Duck:
@@ -161,7 +163,7 @@ def test_rows_stacks_and_lists_hold_the_same_images():
     reader = Reader(image_shape=(4, 5, 3)).fit(stack.reshape(6, -1))
     for X in (stack, list(stack), stack.tolist(), BareImages(stack)[:]):
         images, _, _ = check_images(reader, X, reset=False)
-        np.testing.assert_array_equal(images, reader.images_)
+        np.testing.assert_array_equal(images.stack(slice(None)), reader.images_)
 
 
 def test_channel_axis_of_one_may_be_left_out():
@@ -283,12 +285,12 @@ def test_rows_that_may_be_images_warn_once_and_in_fit_alone(n_features, shape):
         ([], ValueError, "Expected 2D array"),
         ([np.ones((0, 5))], ValueError, "0 sample"),
         ([np.ones((4, 5, 0))], ValueError, "without channels"),
-        ([np.ones((4, 5)), np.ones((5, 4))], ValueError, "must have one shape"),
-        ([np.ones((4, 5)), np.ones(5)], ValueError, "Expected 2D array"),
+        ([np.ones((4, 5)), np.ones((4, 5, 1))], ValueError, r"X\[1\] .*the channels must not"),
+        ([np.ones((4, 5)), np.ones(5)], ValueError, r"X\[1\] is array\(.*an image has shape"),
         ([np.ones((2, 4, 5, 3))], ValueError, "an image has shape"),
-        (np.full((2, 4, 5), np.nan), ValueError, "X contains NaN"),
+        (np.full((2, 4, 5), np.nan), ValueError, r"X\[0\] has no known pixel"),
         (np.full((2, 4, 5), np.inf), ValueError, "X contains infinity"),
-        ([np.ones((4, 5)), np.full((4, 5), np.nan)], ValueError, r"X\[1\] contains NaN"),
+        ([np.ones((4, 5)), np.full((4, 5), np.nan)], ValueError, r"X\[1\] has no known pixel"),
         (np.ones((2, 4, 5), complex), ValueError, "Complex data not supported"),
         ([np.ones((4, 5), complex)], ValueError, "Complex data not supported"),
         (np.array([["a", "b"]]), ValueError, "could not convert|dtype='numeric'"),
@@ -327,3 +329,19 @@ def test_input_that_does_not_fit_the_fit(fitted):
             reader.transform(X)
     with pytest.raises(ValueError, match="X has 21 features, but Reader is expecting 20"):
         reader.transform(pictures(2, 21))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["float32", ">f8", "uint8"])
+@pytest.mark.parametrize("shape", [(9, 20), (9, 5, 4), (9, 5, 4, 3)])
+def test_an_array_that_is_mapped_from_a_file_is_not_copied(shape, dtype, order, tmp_path):
+    path, image_shape = tmp_path / "images.npy", (5, 4) if len(shape) == 2 else None
+    values = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+    np.save(path, np.asarray(values, order=order))
+    mapped = np.load(path, mmap_mode="r")
+    images, *_ = check_images(Reader(), mapped, image_shape=image_shape, reset=True)
+    if mapped.dtype.isnative:
+        assert np.shares_memory(images.source, mapped)
+    plain, *_ = check_images(Reader(), values, image_shape=image_shape, reset=True)
+    np.testing.assert_array_equal(images.stack(slice(2, 5)), plain.stack(slice(2, 5)))
+    np.testing.assert_array_equal(images.stack(np.array([1, 7])), plain.stack(np.array([1, 7])))

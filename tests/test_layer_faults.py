@@ -61,6 +61,7 @@ PARAMETERS = {
     "batch_size": [("all", ValueError, "'all'"), (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"),
                    (0, ValueError, "0"), (True, TypeError, "True"),
                    (np.array([1, 2]), TypeError, "integer")],
+    "keep_maps": [("no", TypeError, "True or False"), (1, TypeError, "True or False")],
     "forgetting": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (-1, ValueError, "-1")],
     "init": [("noise", TypeError, "'noise'"), (1.0, TypeError, "1.0"),
              (np.full((2, 3, 3, 1), NAN), ValueError, "NaN"),
@@ -71,6 +72,8 @@ PARAMETERS = {
              (np.full((2, 3, 3), 1j), ValueError, "Complex"),
              (np.full((2, 3, 3), INF), ValueError, "infinity"),
              (np.zeros((2, 3, 3, 1)), ValueError, "zero")],
+    "checkpoint": [(3, TypeError, "path of a file"), (True, TypeError, "path of a file"),
+                   (".", ValueError, "folder"), ("no/such/fit.npz", ValueError, "does not exist")],
     "warm_start": [("no", TypeError, "True or False"), (NAN, TypeError, "True or False")],
     "n_jobs": [("2", TypeError, "'2'"), (1.5, TypeError, "1.5"), (NAN, TypeError, "nan"),
                (0, ValueError, "0")],
@@ -101,13 +104,13 @@ IMAGE_FAULTS = {
     "infinity": (np.full((2, 8, 8), INF), ValueError, "infinity"),
     "minus infinity": (np.full((2, 64), -INF), ValueError, "infinity"),
     "NaN in a list": ([np.full((8, 8), NAN)], ValueError, "NaN"),
-    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "a list of grey and colour": ([np.ones((8, 8)), np.ones((8, 8, 3))], ValueError, r"X\[1\]"),
     "a list of infinities": ([np.full((8, 8), -INF)], ValueError, "infinity"),
     "a list of complex": ([np.ones((8, 8)) * 1j], ValueError, "Complex data not supported"),
-    "a list of text": ([np.full((8, 8), "a")], ValueError, "could not convert string"),
+    "a list of text": ([np.full((8, 8), "a")], ValueError, "not compatible with .*strings"),
     "a list of sparse": ([csr_array(np.eye(8))], TypeError, r"[Ss]parse.*X\[0\]"),
     "a list without channels": ([np.ones((8, 8, 0))], ValueError, "without channels"),
-    "a list of images and rows": ([np.ones((8, 8)), np.ones(8)], ValueError, "Expected 2D array"),
+    "a list of images and rows": ([np.ones((8, 8)), np.ones(8)], ValueError, r"X\[1\] is array"),
     "an empty list": ([], ValueError, "Reshape your data"),
     "ragged rows": ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous"),
     "a frame of text": (pd.DataFrame([["a"] * 64]), ValueError, "could not convert string"),
@@ -115,6 +118,7 @@ IMAGE_FAULTS = {
 }
 SHAPE_FAULTS = {
     "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
     "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
     "no channels": (np.ones((2, 8, 8, 0)), ValueError, r"\(8, 8, 0\)"),
     "a list of more channels": ([np.ones((8, 8, 3))], ValueError, r"\(8, 8, 3\)"),
@@ -154,6 +158,7 @@ LOW_FAULTS = CODE_FAULTS | {
 METHODS = {
     "fit": IMAGE_FAULTS,
     "fit_transform": IMAGE_FAULTS,
+    "partial_fit": IMAGE_FAULTS | SHAPE_FAULTS,
     "transform": IMAGE_FAULTS | SHAPE_FAULTS,
     "score": IMAGE_FAULTS | SHAPE_FAULTS,
     "inverse_transform": CODE_FAULTS,
@@ -249,7 +254,7 @@ def test_every_public_method_is_in_the_table():
     assert {name for name in public if not name.startswith("_")} - INHERITED == set(METHODS)
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform"}))
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"fit", "fit_transform", "partial_fit"}))
 def test_methods_of_an_unfitted_layer(method, images):
     with pytest.raises(NotFittedError, match="DeconvNetLayer instance is not fitted yet"):
         getattr(DeconvNetLayer(low_frequency=method == "to_low_frequency"), method)(images)

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from joblib import parallel_config
+from reference.interruptions import is_gone
 from scipy.signal import correlate2d
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -81,7 +81,7 @@ def test_whole_passes_never_raise_the_cost(data, options):
 def test_kept_maps_learn_as_the_statistics_do(data, monkeypatch):
     layer = DeconvNetLayer(3, 5, lam=4.0, max_iter=10, random_state=0)
     by_statistics = clone(layer).fit(data.images).score(data.images)
-    monkeypatch.setattr("skdeconv._learner._LARGEST_GRAM", 0)
+    monkeypatch.setattr("skdeconv._learner.LARGEST_GRAM", 0)
     by_maps = clone(layer).fit(data.images).score(data.images)
     assert by_maps > 0.9 * by_statistics
     whole = clone(layer).set_params(batch_size=None, tol=0).fit(data.images)
@@ -202,7 +202,7 @@ def test_an_interrupted_fit_leaves_no_trace(data, monkeypatch, fitted, error):
         codes = layer.transform(data.images)
     before = vars(layer).copy()
 
-    def interrupted(self):
+    def interrupted(self, *args):
         raise error
 
     monkeypatch.setattr(Learner, "run_epoch", interrupted)
@@ -253,18 +253,6 @@ def test_ctrl_c_leaves_no_process_behind():
     assert rest.splitlines()[-1] == "interrupted True"
     assert process.returncode == 0
     assert is_gone(process.pid)
-
-
-def is_gone(group, seconds=20):
-    """Whether the last process of a group ends in time."""
-    for _ in range(10 * seconds):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    os.killpg(group, signal.SIGKILL)
-    return False
 
 
 def test_verbose_prints_a_line_for_each_pass(data, capsys):

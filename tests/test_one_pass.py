@@ -267,7 +267,7 @@ def test_lists_may_be_of_other_sizes_than_in_fit(padding):
         3,
         encoder.get_feature_names_out().size,
     )
-    with pytest.raises(ValueError, match=r'\(9, 7\), fit has seen \(8, 8\).*output="maps"'):
+    with pytest.raises(ValueError, match=r'\(9, 7\), fit has seen shape \(8, 8\).*output="maps"'):
         encoder.transform(list(images))
     with pytest.raises(ValueError, match=r"\(8, 8, 3\)"):
         encoder.transform(list(noise(2, 8, 8, 3)))

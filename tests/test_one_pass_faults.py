@@ -57,7 +57,9 @@ IMAGE_FAULTS = {
     "NaN": (IMAGES * NAN, ValueError, "NaN"),
     "infinity": (np.full((2, 8, 8), -INF), ValueError, "infinity"),
     "NaN in a list": ([IMAGES[0] * NAN], ValueError, "NaN"),
-    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "NaN in a list of sizes": ([np.ones((8, 8)), np.full((7, 8), NAN)], ValueError, r"X\[1\].*NaN"),
+    "a pixel is missing": (np.where(IMAGES == IMAGES.max(), NAN, IMAGES), ValueError, "NaN"),
+    "other channels": ([np.ones((8, 8, 1)), np.ones((8, 8, 2))], ValueError, "the channels must"),
     "more channels": (np.ones((2, 8, 8, 3)), ValueError, r"1 channels.*of 3|\(8, 8, 3\)"),
     "a list of more channels": ([np.ones((8, 8, 3))], ValueError, r"1 channels.*of 3|\(8, 8, 3\)"),
 }
@@ -65,6 +67,7 @@ SHAPE_FAULTS = {
     "another width": (np.ones((2, 63)), ValueError, "63 features"),
     "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
     "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
 }
 METHODS = {
     "fit": IMAGE_FAULTS,

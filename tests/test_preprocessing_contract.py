@@ -169,7 +169,7 @@ def test_a_failed_fit_leaves_the_old_one_usable(monkeypatch):
     images = photos(3, 5, 4)
     normalizer = LocalContrastNormalizer().fit(images)
     expected = normalizer.transform(images)
-    for bad in (np.full((3, 6, 6), np.nan), photos(3, 6, 6, 2), photos(3, 72)):
+    for bad in (np.full((3, 6, 6, 2), np.nan), photos(3, 6, 6, 2), photos(3, 72)):
         normalizer.grey = True
         normalizer.image_shape = (6, 6, 2)
         with pytest.raises(ValueError, match=r"NaN|grey"):
@@ -189,7 +189,7 @@ def test_a_failed_fit_leaves_the_old_one_usable(monkeypatch):
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (np.full((2, 5, 4), np.nan), ValueError, "contains NaN"),
+        (np.full((2, 5, 4), np.nan), ValueError, r"X\[0\] has no known pixel"),
         (np.full((2, 20), np.inf), ValueError, "contains infinity"),
         (np.ones((2, 5, 4), complex), ValueError, "Complex data not supported"),
         (np.ones((0, 5, 4)), ValueError, "0 sample"),

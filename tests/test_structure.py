@@ -15,15 +15,18 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up. A part of the package, a module or a folder, imports from the rows above its
 # own alone; inside a folder modules may import each other, without cycles.
 LAYERS = (
-    {"_callbacks", "_validation", "exceptions"},
-    {"_connectivity", "_images", "_penalty", "operators"},
-    {"_maps", "inference", "learning"},
+    {"_callbacks", "_checkpoint", "_collection", "_kept_codes", "_validation", "exceptions"},
+    {"_connectivity", "_images", "_penalty", "_persistence", "operators"},
+    {"_progress", "inference", "learning"},
+    {"_drawing", "_maps"},
     {"_learner"},
-    {"_parameters", "_stack"},
+    {"_learner_state", "_parameters", "_stack"},
     {"_lam_min"},
     {"_low_frequency", "_transformer"},
-    {"_layer", "_projections", "datasets", "display", "features", "preprocessing"},
+    {"_partial_fit", "_projections", "datasets", "display", "features", "preprocessing"},
+    {"_layer"},
     {"_layers", "_one_pass"},
+    {"_layer_codes"},
     {"_adaptive", "_hierarchical"},
     {""},  # skdeconv/__init__.py
 )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skdeconv._adaptive._stack import codes_of
-from skdeconv._maps import SparseMaps, present_codes
+from skdeconv._adaptive._encode import present_layer
+from skdeconv._maps import SparseMaps
 
 
 class AdaptiveCode:
@@ -111,11 +111,21 @@ class AdaptiveCode:
         )
 
 
-def code_of(encoded, stack, image_shape) -> AdaptiveCode:
+def code_of(encoded, layers, images) -> AdaptiveCode:
     """The code of images whose maps ``encode_images`` gives."""
     maps, switches = [], []
     for number, layer in enumerate(zip(*encoded, strict=True), 1):
-        shape = stack.maps_shape(number)
-        maps.append(present_codes(codes_of(layer, shape), shape, "maps", True))
+        maps.append(present_layer(layer, layers, number, images, "maps", True))
         switches.append([np.ascontiguousarray(np.moveaxis(one.switches, 0, 2)) for one in layer])
-    return AdaptiveCode(maps, switches, [image_shape] * len(encoded))
+    return AdaptiveCode(maps, switches, [images.size_of(i) for i in range(len(images))])
+
+
+def rows_suffice(net) -> bool:
+    """Whether codes draw images without the switches of their own image."""
+    pooled = getattr(net, "pooling_", ())[:-1]
+    if net.output == "layer1" or all(block == (1, 1, 1) for block in pooled):
+        return True
+    raise AttributeError(
+        'Maps of the top layer draw nothing without the switches of their image: use output="layer1'
+        '", or decode(encode(X)).'
+    )

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
-from sklearn.utils.parallel import Parallel
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._adaptive._code import AdaptiveCode, code_of
+from skdeconv._adaptive._encode import codes_of, encode_images, image_of, switches_of
 from skdeconv._adaptive._plan import check_codings
 from skdeconv._adaptive._separate import draw_separately, index_in_maps, strongest_parts
-from skdeconv._adaptive._stack import AdaptiveStack, codes_of, encode_images, switches_of
+from skdeconv._adaptive._stack import AdaptiveLayers
 from skdeconv._images import full_shape
 from skdeconv._maps import SparseMaps
 from skdeconv._projections import check_layer, strongest
 from skdeconv._validation import check_in, check_integer
 from skdeconv.exceptions import ZeroMapsWarning
-from skdeconv.operators import check_switches
+from skdeconv.inference import workers
+from skdeconv.operators import check_switches, zeros_for_nan
 
 
 class SwitchedCodes:
@@ -49,11 +50,11 @@ class SwitchedCodes:
         ZeroMapsWarning
             As in ``transform``, for any layer.
         """
-        stack, images, encoded = self._encode(X)
+        layers, images, encoded = self._encode(X)
         for number, layer in enumerate(zip(*encoded, strict=True), 1):
             if number < len(self.filters_) and not any(len(one.index) for one in layer):
-                self._warn_of_silence(number, stack, images, switches_of(encoded, number - 1))
-        return code_of(encoded, stack, images.shape[2:])
+                self._warn_of_silence(number, layers, images, switches_of(encoded, number - 1))
+        return code_of(encoded, layers, images)
 
     def decode(self, code: AdaptiveCode, layer: int | None = None) -> np.ndarray:
         r"""Draw images from the maps of one layer.
@@ -80,16 +81,16 @@ class SwitchedCodes:
         """
         check_is_fitted(self)
         number = self._check_code(code, layer)
-        images, stacks = [], {}
+        images, nets = [], {}
         for i in range(len(code)):
-            stack, switches, maps = self._parts(code, i, number, stacks)
+            stack, switches, maps = self._parts(code, i, number, nets)
             dense = maps.toarray().T.reshape(1, *stack.maps_shape(number))
-            images.append(stack.operator(switches).forward(dense))
-        return self._in_layout(np.concatenate(images))
+            images.append(stack.operator(switches).forward(dense)[0])
+        return self._in_layout(images if self._layout == "list" else np.stack(images))
 
     def project(
         self, code: AdaptiveCode, layer: int | None = None, k: int = 50, *, to: str = "pixels"
-    ) -> np.ndarray | SparseMaps:
+    ) -> np.ndarray | list[np.ndarray] | SparseMaps:
         """Draw the strongest activations of each image one at a time, by its own switches.
 
         Parameters
@@ -105,10 +106,11 @@ class SwitchedCodes:
 
         Returns
         -------
-        projections : ndarray of shape (n_samples, k, height, width, n_channels) or SparseMaps
-            What each coefficient draws alone, zero where an image has fewer. For ``to="layer1"``
-            maps of the first layer, n_samples * k of them: the k of the first image, then those of
-            the next. In [1]_ features for recognition are averages over the 50 strongest of the
+        projections : ndarray of shape (n_samples, k, height, width, n_channels), list or SparseMaps
+            What each coefficient draws alone, zero where an image has fewer; where images differ in
+            size a list of arrays (k, height, width, n_channels). For ``to="layer1"`` maps of the
+            first layer, n_samples * k of them: the k of the first image, then those of the next.
+            In [1]_ features for recognition are averages over the 50 strongest of the
             top layer.
 
         Raises
@@ -125,9 +127,9 @@ class SwitchedCodes:
         number = self._check_code(code, layer)
         k = check_integer("k", k, min_val=1)
         check_in("to", to, ["pixels", "layer1"])
-        projections, map_shapes, stacks = [], [], {}
+        projections, map_shapes, nets = [], [], {}
         for i in range(len(code)):
-            stack, switches, maps = self._parts(code, i, number, stacks)
+            stack, switches, maps = self._parts(code, i, number, nets)
             index, values = _largest(maps, k)
             if to == "layer1":
                 projections += _in_first_layer(stack, switches, number, index, values, k)
@@ -136,9 +138,9 @@ class SwitchedCodes:
             patches = draw_separately(stack, switches, number, index, values)
             pictures = patches.pictures(*code.image_shapes[i])
             projections.append(np.pad(pictures, [(0, k - len(index))] + [(0, 0)] * 3))
-        if to == "pixels":
-            return np.stack(projections)
-        return SparseMaps(projections, map_shapes)
+        if to == "layer1":
+            return SparseMaps(projections, map_shapes)
+        return np.stack(projections) if len(set(code.image_shapes)) == 1 else projections
 
     def cascade(self, code: AdaptiveCode, layer: int | None = None, k: int = 5) -> list[np.ndarray]:
         """The strongest activation of a layer, and those that it drives in the layers below.
@@ -207,7 +209,8 @@ class SwitchedCodes:
             - ``corners``: ndarray of int of shape (n_filters, k, 2), row and column of the top left
               pixel of the patch that the activation may reach, which lies in the image.
             - ``coefficients``: ndarray of shape (n_filters, k), their values.
-            - ``crops``: ndarray of shape (n_filters, k, h, w, n_channels), the images there.
+            - ``crops``: ndarray of shape (n_filters, k, h, w, n_channels), the images there. Where
+              images differ in size patches may, and zeros follow on the smaller ones.
             - ``projections``: ndarray of the same shape, what each coefficient draws with the
               switches of its image.
 
@@ -219,26 +222,20 @@ class SwitchedCodes:
         k = check_integer("k", k, min_val=1)
         check_is_fitted(self)
         number = check_layer(layer, len(self.filters_))
-        stack, images, encoded = self._encode(X, number)
-        maps_shape = stack.maps_shape(number)
-        codes = codes_of([layers[-1] for layers in encoded], maps_shape)
-        sample, place, value = strongest(codes, maps_shape, k)
-        crops = projections = None
-        corners = np.zeros_like(place)
-        # The first image has a turn in any case, so that the size of the patches is known.
-        for i in np.union1d(sample[sample >= 0], [0]):
-            chosen = np.nonzero(sample == i)
+        layers, images, encoded = self._encode(X, number)
+        shapes = [layers.maps_shape(number, size) for size in images.sizes]
+        codes = codes_of([one[-1] for one in encoded], shapes)
+        sample, place, value = strongest(codes, shapes, k)
+        # Of each size an image has a turn in any case, so that the size of the patches is known.
+        firsts, drawn = [np.arange(len(images))[part][0] for part in images.groups()], []
+        for i in np.union1d(sample[sample >= 0], firsts):
+            chosen, (_, height, width) = np.nonzero(sample == i), shapes[i]
             y, x = place[chosen].T
-            index = (chosen[0] * maps_shape[1] + y) * maps_shape[2] + x
-            switches = [one.switches for one in encoded[i][:-1]]
+            index = (chosen[0] * height + y) * width + x
+            stack, switches = layers.at(images.size_of(i)), [m.switches for m in encoded[i][:-1]]
             patches = draw_separately(stack, switches, number, index, value[chosen])
-            if crops is None:
-                _, *size = patches.values.shape
-                crops = np.zeros((*sample.shape, *size), dtype=images.dtype)
-                projections = np.zeros_like(crops)
-            corners[chosen] = patches.corners
-            projections[chosen] = patches.values
-            crops[chosen] = images[i].transpose(1, 2, 0)[patches.places()]
+            drawn.append((image_of(images, i)[0].transpose(1, 2, 0), chosen, patches))
+        corners, crops, projections = _put_together(drawn, sample.shape)
         return Bunch(
             samples=sample,
             corners=corners,
@@ -248,7 +245,7 @@ class SwitchedCodes:
         )
 
     def _encode(self, X, number=None, task=encode_images, as_rows=False, stacklevel=4):
-        """A stack, images, and what the task finds in as many layers as ``number``, or in all."""
+        """Layers, images, and what the task finds in as many layers as ``number``, or in all."""
         check_is_fitted(self)
         codings, _ = check_codings(self)
         if len(codings) != len(self.filters_):
@@ -257,26 +254,30 @@ class SwitchedCodes:
                 f"{len(self.filters_)}; call fit again."
             )
         images = self._check_images(X, as_rows)
-        stack = self._stack(images.shape[2:], images.dtype, number)
-        with Parallel(n_jobs=self.n_jobs) as parallel:
-            found = task(stack, codings[:number], images, parallel)
+        layers = self._layers(images.dtype, number)
+        with workers(self.n_jobs) as parallel:
+            found = task(layers, codings[:number], images, parallel)
             in_first = task is not encode_images
             if not any(len((one if in_first else one[-1]).index) for one in found):
                 # Rare, so that switches which were not kept are worth finding again.
-                encoded = encode_images(stack, codings[:number], images, parallel)
-                number = len(stack.convolutions)
+                encoded = encode_images(layers, codings[:number], images, parallel)
+                number = len(layers.filters)
                 below = switches_of(encoded, number - 1)
-                self._warn_of_silence(number, stack, images, below, stacklevel)
-        return stack, images, found
+                self._warn_of_silence(number, layers, images, below, stacklevel)
+        return layers, images, found
 
     def _redrawn(self, X):
-        stack, images, encoded = self._encode(X)
-        return images, np.concatenate([stack.drawn(layers) for layers in encoded])
+        """Stacks of images of one size, and what their codes draw of them."""
+        layers, images, encoded = self._encode(X)
+        for part in images.portions():
+            which = np.arange(len(images))[part]
+            stack = layers.at(images.size_of(which[0]))
+            yield images.stack(part), np.concatenate([stack.drawn(encoded[i]) for i in which])
 
-    def _stack(self, image_shape, dtype, number=None):
-        """The lowest layers, or all, for images of one size."""
+    def _layers(self, dtype, number=None):
+        """The lowest layers, or all, for images of any size."""
         filters = [one.transpose(0, 3, 1, 2).astype(dtype) for one in self.filters_[:number]]
-        return AdaptiveStack(filters, self.pooling_[:number], image_shape)
+        return AdaptiveLayers(filters, self.pooling_[:number])
 
     def _check_code(self, code, layer):
         """Number of a layer that the code has, counted from 1."""
@@ -286,21 +287,23 @@ class SwitchedCodes:
         if not len(code):
             raise ValueError("code holds no images; at least one is required.")
         shapes, own = set(code.image_shapes), full_shape(self.image_shape_)[:2]
-        if len(shapes) > 1 or (self._layout != "list" and shapes != {own}):
-            wanted = "one shape" if self._layout == "list" else f"the shape {own} seen in fit"
-            raise ValueError(f"code must be of images of {wanted}, got {sorted(shapes)}.")
+        if self._layout != "list" and shapes != {own}:
+            raise ValueError(
+                f"code must be of images of the shape {own} seen in fit, got {sorted(shapes)}."
+            )
         if code.n_layers > len(self.filters_):
             raise ValueError(f"code has {code.n_layers} layers, the net {len(self.filters_)}.")
         return check_layer(layer, code.n_layers)
 
-    def _parts(self, code, i, number, stacks):
+    def _parts(self, code, i, number, nets):
         """A stack for one image of a code, its switches below a layer, and its maps there.
 
-        ``stacks`` holds those that are there already.
+        ``nets`` holds the layers that are there already, by the dtype.
         """
-        maps, image_shape = code.maps[number - 1][i], code.image_shapes[i]
-        key = image_shape, np.dtype(np.float32 if maps.dtype == np.float32 else np.float64)
-        stack = stacks[key] = stacks.get(key) or self._stack(*key, number)
+        maps = code.maps[number - 1][i]
+        dtype = np.dtype(np.float32 if maps.dtype == np.float32 else np.float64)
+        layers = nets[dtype] = nets.get(dtype) or self._layers(dtype, number)
+        stack = layers.at(code.image_shapes[i])
         n_filters, *size = stack.maps_shape(number)
         got = (*code.maps[number - 1].map_shapes[i], maps.shape[1])
         if got != (*size, n_filters):
@@ -315,13 +318,13 @@ class SwitchedCodes:
         ]
         return stack, switches, maps
 
-    def _warn_of_silence(self, number, stack, images, switches, stacklevel=3):
+    def _warn_of_silence(self, number, layers, images, switches, stacklevel=3):
         """Say that all maps of a layer are zero, and from which ``lam`` on they are not."""
-        pulls = (
-            np.abs(stack.operator(below).adjoint(image[None])).max()
-            for image, below in zip(images, switches, strict=True)
-        )
-        largest = float(max(pulls))
+        largest = 0.0
+        for i, below in enumerate(switches):
+            operator = layers.at(images.size_of(i)).operator(below)
+            pull = operator.adjoint(zeros_for_nan(image_of(images, i)))
+            largest = max(largest, float(np.abs(pull).max()))
         if not largest:
             return
         lam, needed = check_codings(self)[0][number - 1].weight, 1 / largest
@@ -340,6 +343,22 @@ def _largest(maps, k):
     order = np.argsort(-np.abs(maps.data), kind="stable")[:k]
     position, kernel = (axis[order].astype(np.int64) for axis in maps.coords)
     return kernel * maps.shape[0] + position, maps.data[order]
+
+
+def _put_together(drawn, shape):
+    """Corners, crops and projections of activations, from what those of each image draw.
+
+    Patches of images of different sizes may differ in size: zeros follow.
+    """
+    size = np.max([patches.values.shape[1:] for *_, patches in drawn], axis=0)
+    crops = np.zeros((*shape, *size), dtype=drawn[0][0].dtype)
+    corners, projections = np.zeros((*shape, 2), dtype=int), np.zeros_like(crops)
+    for image, chosen, patches in drawn:
+        _, h, w, _ = patches.values.shape
+        corners[chosen] = patches.corners
+        projections[*chosen, :h, :w] = patches.values
+        crops[*chosen, :h, :w] = image[patches.places()]
+    return corners, crops, projections
 
 
 def _in_first_layer(stack, switches, number, index, values, k) -> list[csr_array]:

@@ -8,36 +8,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.parallel import Parallel
 
+from skdeconv._adaptive._code import rows_suffice
 from skdeconv._adaptive._codes import SwitchedCodes
-from skdeconv._adaptive._learner import AdaptiveLearner
-from skdeconv._adaptive._plan import CG_MAX_ITER, LAM, POOLING, check_codings, check_plans
-from skdeconv._adaptive._stack import (
-    AdaptiveStack,
-    codes_of,
+from skdeconv._adaptive._encode import (
     encode_images,
     explained_by_top,
     next_switches,
+    present_layer,
 )
+from skdeconv._adaptive._learner import AdaptiveLearner
+from skdeconv._adaptive._learner_state import restore_learner, state_of_learner
+from skdeconv._adaptive._plan import CG_MAX_ITER, LAM, POOLING, check_codings, check_plans
+from skdeconv._adaptive._stack import AdaptiveLayers
 from skdeconv._callbacks import FIT_FRAMES, CallbackSupportMixin, with_callbacks
 from skdeconv._images import check_image_shape, check_images, full_shape
-from skdeconv._maps import map_shape_of, present_codes
+from skdeconv._maps import map_shape_of
+from skdeconv._progress import Progress
 from skdeconv._transformer import MapsTransformer
 from skdeconv._validation import check_seed, restored_on_failure
-from skdeconv.inference import quiet_single_thread
+from skdeconv.inference import quiet_single_thread, workers
 from skdeconv.operators import compose
-
-
-def _rows_suffice(net):
-    """Whether codes draw images without the switches of their own image."""
-    pooled = getattr(net, "pooling_", ())[:-1]
-    if net.output == "layer1" or all(block == (1, 1, 1) for block in pooled):
-        return True
-    raise AttributeError(
-        'Maps of the top layer draw nothing without the switches of their image: use output="layer1'
-        '", or decode(encode(X)).'
-    )
 
 
 class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, BaseEstimator):
@@ -118,6 +109,8 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
     warm_start : bool, default=False
         Whether ``fit`` starts from the fit before. With a longer ``n_filters`` it keeps the layers
         that are there and learns the new ones; with the same it goes on with all of them.
+    checkpoint : str or path, default=None
+        As in :class:`skdeconv.DeconvNetLayer`: one file for all layers.
     n_jobs : int, default=None
         Number of joblib workers that code images. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -137,7 +130,7 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
     n_iter_ : int
         Number of passes, of all layers together.
     image_shape_ : tuple of int
-        Shape of one image as seen in ``fit``.
+        Shape of one image as seen in ``fit``; None for height and width where they differ.
     n_features_in_ : int
         Number of features of a row; absent after a fit on a list of images.
     feature_names_in_ : ndarray of str
@@ -191,6 +184,7 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         keep_maps: bool = False,
         init: tuple | None = None,
         warm_start: bool = False,
+        checkpoint=None,
         n_jobs: int | None = None,
         random_state=None,
         verbose: int = 0,
@@ -214,6 +208,7 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         self.keep_maps = keep_maps
         self.init = init
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -224,7 +219,8 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images in any layout that :meth:`skdeconv.DeconvNetLayer.fit` takes.
+            Images in any layout that :meth:`skdeconv.DeconvNetLayer.fit` takes; those of a list may
+            differ in size. NaN marks a missing pixel, which is left out of the squared error.
         y : None
             Ignored.
 
@@ -239,38 +235,47 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
             If a parameter is of the wrong type.
         ValueError
             If a parameter is out of range, does not fit the images, or is a tuple of another length
-            than ``n_filters``; or X is not finite; or steps of length ``beta`` diverge. All but the
+            than ``n_filters``; or X is infinite; or steps of length ``beta`` diverge. All but the
             last is checked before the first layer is learned.
         """
         with restored_on_failure(self):
             codings, blocks = check_codings(self)
             image_shape = check_image_shape(self.image_shape)
             images, layout, shape = check_images(self, X, image_shape=image_shape, reset=True)
-            plans = check_plans(self, codings, blocks, images.shape, images.dtype)
-            self._fit(plans, codings, images, layout, shape, X, y)
+            plans, progress = check_plans(self, codings, blocks, images), Progress(self, images)
+            self._fit(plans, codings, images, layout, shape, progress, X, y)
+            progress.finish()
         return self
 
     @with_callbacks
-    def _fit(self, plans, codings, images, layout, shape, X, y):
+    def _fit(self, plans, codings, images, layout, shape, progress, X, y):
         data, random_state = {"estimator": self, "X": X, "y": y}, check_seed(self.random_state)
         context = self._init_callback_context(max_subtasks=len(plans))
         context.call_on_fit_task_begin(**data)
-        stack, switches = AdaptiveStack([], [], images.shape[2:]), [[] for _ in images]
+        layers, switches = AdaptiveLayers([], []), [[] for _ in range(len(images))]
         filters, costs = [], []
-        with Parallel(n_jobs=self.n_jobs) as parallel, quiet_single_thread():
+        with workers(self.n_jobs) as parallel, quiet_single_thread():
             for number, plan in enumerate(plans, 1):
-                learner = AdaptiveLearner(images, stack, switches, plan, random_state, parallel)
+                learner = AdaptiveLearner(images, layers, switches, plan, random_state, parallel)
                 step = context.subcontext(task_name="layer", max_subtasks=plan.n_passes)
                 step.call_on_fit_task_begin(**data)
-                costs.append(self._learn(learner, plan, number, step, data))
+                if progress.is_under_way and f"filters{number}" in progress.below:
+                    learner.filters = progress.below[f"filters{number}"]
+                    costs.append(progress.below[f"cost{number}"])
+                    # What was told of it was told then.
+                    learner.used[:] = 1
+                else:
+                    costs.append(self._learn(learner, plan, number, progress, step, data))
+                    now = {f"filters{number}": learner.filters, f"cost{number}": costs[-1]}
+                    progress.below |= now
                 if plan.n_passes and learner.is_silent:
                     self._warn_of_silence(
-                        number, learner.stack, images, switches, stacklevel=4 + FIT_FRAMES
+                        number, learner.layers, images, switches, stacklevel=4 + FIT_FRAMES
                     )
-                stack = learner.stack
+                layers = learner.layers
                 filters.append(learner.filters.transpose(0, 2, 3, 1).copy(order="C"))
                 if number < len(plans):
-                    new = next_switches(stack, codings[number - 1], images, switches, parallel)
+                    new = next_switches(layers, codings[number - 1], images, switches, parallel)
                     switches = [[*old, one] for old, one in zip(switches, new, strict=True)]
                 # Until the last layer is there, no net is fitted that a callback could be given.
                 step.call_on_fit_task_end(**data)
@@ -280,13 +285,21 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         vars(self).update(fitted)
         context.call_on_fit_task_end(**data, reconstruction_attributes=fitted)
 
-    def _learn(self, learner, plan, number, context, data) -> np.ndarray:
+    def _learn(self, learner, plan, number, progress, context, data) -> np.ndarray:
         """Pass over the images until the cost settles; the costs of the passes."""
         costs = [] if plan.n_passes else self.cost_[number - 1].tolist()
-        for epoch in range(1, plan.n_passes + 1):
+        if (known := progress.take()) is not None:
+            costs = known[0]["costs"]
+            restore_learner(learner, *known)
+
+        def state():
+            meta, arrays = state_of_learner(learner)
+            return meta | {"costs": costs}, arrays
+
+        for epoch in range(len(costs) + 1 if plan.n_passes else 1, plan.n_passes + 1):
             step = context.subcontext(task_name="pass")
             step.call_on_fit_task_begin(**data)
-            costs.append(learner.run_epoch())
+            costs.append(float(learner.run_epoch(lambda: progress.save(state))))
             if self.verbose:
                 print(
                     f"[AdaptiveDeconvNet] layer {number}, pass {epoch}/{plan.n_passes}: mean cost "
@@ -297,6 +310,7 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
             if told_to_stop or settled or epoch == plan.n_passes:
                 break
             learner.tend()
+            progress.save(state, at_once=True)
         if not self.warm_start and plan.first is None:
             learner.make_signs_canonical()
         return np.array(costs)
@@ -316,12 +330,13 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
             The maps of the first layer that the top one draws, or those of the top layer, by
             ``output``. For ``layout="rows"`` of shape (n_samples, map_height * map_width *
             n_filters), C order of the maps; for ``layout="maps"`` (n_samples, map_height,
-            map_width, n_filters). Sparse by ``sparse_output``.
+            map_width, n_filters). Sparse by ``sparse_output``; those of images of different sizes
+            in any case.
 
         Raises
         ------
         ValueError
-            If X does not fit what ``fit`` has seen, or is not finite, or steps of length ``beta``
+            If X does not fit what ``fit`` has seen, or is infinite, or steps of length ``beta``
             diverge.
 
         Warns
@@ -331,13 +346,12 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
         """
         in_first = self.output == "layer1"
         task = explained_by_top if in_first else encode_images
-        stack, _, encoded = self._encode(X, task=task, as_rows=True, stacklevel=5)
-        depth = len(self.filters_)
-        shape = stack.maps_shape(1 if in_first else depth)
-        codes = codes_of(encoded if in_first else [layers[-1] for layers in encoded], shape)
-        return present_codes(codes, shape, self.layout, self.sparse_output)
+        layers, images, found = self._encode(X, task=task, as_rows=True, stacklevel=5)
+        number = 1 if in_first else len(self.filters_)
+        maps = found if in_first else [one[-1] for one in found]
+        return present_layer(maps, layers, number, images, self.layout, self.sparse_output)
 
-    @available_if(_rows_suffice)
+    @available_if(rows_suffice)
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Draw images from codes that need no switches: those of ``output="layer1"``.
 
@@ -370,13 +384,15 @@ class AdaptiveDeconvNet(CallbackSupportMixin, SwitchedCodes, MapsTransformer, Ba
 
     def _maps_shape(self, codes=None, filters=None):
         """(n_filters, height, width) of the maps; of the codes' own where any size is legal."""
-        if filters is not None or self.output == "layer1":
-            return super()._maps_shape(codes, filters)
-        if self._layout == "list" and (own := map_shape_of(codes)) is not None:
-            return len(self.filters_[-1]), *own
-        height, width, _ = full_shape(self.image_shape_)
-        stack = self._stack((height, width), self.filters_[0].dtype)
-        return stack.maps_shape(len(self.filters_))
+        if filters is None and self.output == "top":
+            if self._layout == "list" and (own := map_shape_of(codes)) is not None:
+                return len(self.filters_[-1]), *own
+            if None not in self.image_shape_:
+                layers = self._layers(self.filters_[0].dtype)
+                return layers.maps_shape(len(self.filters_), full_shape(self.image_shape_)[:2])
+            # Where images differ in size there is none for any filters, as is said below.
+            filters = self.filters_[0].transpose(0, 3, 1, 2)
+        return super()._maps_shape(codes, filters)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "filters_")

@@ -100,34 +100,34 @@ def check_codings(net) -> tuple[list[LayerCoding], list[tuple[int, int, int]]]:
     return codings, blocks
 
 
-def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
-    """What each layer is learned with, for images of the given shape.
+def check_plans(net, codings, blocks, images) -> list[LayerPlan]:
+    """What each layer is learned with, for a collection of images.
 
     Raises
     ------
     TypeError, ValueError
         As ``check_codings``; and if filters to start from do not fit.
     """
-    n_samples, n_channels, height, width = images_shape
     check_verbose(net.verbose)
     keep_maps = check_flag("keep_maps", net.keep_maps)
     warm = check_flag("warm_start", net.warm_start) and hasattr(net, "filters_")
     if warm:
         _check_kept(net, blocks)
     names = "filter_size", "n_learning_steps", "batch_size", "cg_max_iter", "max_iter", "tol"
-    plans, pixels, image_height = [], height * width, height
+    plans, n_channels, height = [], images.n_channels, images.sizes[:, 0].max()
     for index, layer in enumerate(_layers(net, len(blocks), "n_filters", *names, "init")):
         of, n_filters, filter_size, n_steps, batch_size, n_cg, max_iter, tol, init = layer
         n_filters = check_integer(f"n_filters{of}", n_filters, min_val=1)
         shape = (
             n_filters,
             n_channels,
-            *check_filter_size(filter_size, image_height, f"filter_size{of}"),
+            *check_filter_size(filter_size, height, f"filter_size{of}"),
         )
-        first = None if init is None else normalized(_first(f"init{of}", init, shape, dtype))
+        first = None if init is None else normalized(_first(f"init{of}", init, shape, images.dtype))
         kept = warm and index < len(net.filters_)
         if kept:
-            first = _first(f"filters_{of} of the fit before", net.filters_[index], shape, dtype)
+            name = f"filters_{of} of the fit before"
+            first = _first(name, net.filters_[index], shape, images.dtype)
         final = kept and len(net.filters_) < len(blocks)
         coding = codings[index]
         if n_steps is not None:
@@ -140,15 +140,14 @@ def check_plans(net, codings, blocks, images_shape, dtype) -> list[LayerPlan]:
                 blocks[index],
                 coding,
                 first,
-                check_batch_size(batch_size, n_samples, pixels, _BATCH_PIXELS, f"batch_size{of}"),
+                check_batch_size(batch_size, images, _BATCH_PIXELS, f"batch_size{of}"),
                 check_integer(f"cg_max_iter{of}", n_cg, min_val=1),
                 0 if final else n_passes,
                 keep_maps,
                 check_real(f"tol{of}", tol, min_val=0),
             )
         )
-        maps_shape = n_filters, height + shape[2] - 1, width + shape[3] - 1
-        n_channels, height, width = pooled_shape(maps_shape, blocks[index])
+        n_channels, *_ = pooled_shape((n_filters, 1, 1), blocks[index])
     return plans
 
 

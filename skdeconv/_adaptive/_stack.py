@@ -1,31 +1,30 @@
-"""Filters of all layers with the pooling between them, and the maps of images in them."""
+"""Filters of all layers with the pooling between them, and the maps of one image in them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from skdeconv.inference import AdaptedMaps, adapt, adapt_by_descent, map_tasks
+from skdeconv.inference import AdaptedMaps, adapt, adapt_by_descent
 from skdeconv.operators import (
     Composition,
     Convolution,
+    Masked,
     SparseOperator,
     Unpooling,
     flat_switches,
     pooled_shape,
+    zeros_for_nan,
 )
 
 # Entries of a filter up to which the columns that switches choose are cheaper than the convolution.
 _LARGEST_ATOM = 150
-# Images of one task.
-_CHUNK = 4
 # From this layer on atoms are so large that building them takes longer than FISTA.
 _FIRST_WITHOUT_ATOMS = 3
+# Sizes of images whose stacks are kept: of deep nets they are tens of megabytes each.
+_SIZES = 8
 
 
 @dataclass(frozen=True)
@@ -137,18 +136,19 @@ class AdaptiveStack:
 
     def infer(self, coding: LayerCoding, image, switches, init=None) -> AdaptedMaps:
         """Maps of one image (1, n_channels, height, width) in the layer above its switches."""
-        number = len(switches) + 1
-        return coding(number, self.operator(switches), image, self.blocks[number - 1], init)
+        number, operator = len(switches) + 1, seen(self.operator(switches), known_of(image))
+        return coding(number, operator, zeros_for_nan(image), self.blocks[number - 1], init)
 
     def encode(self, codings: Sequence[LayerCoding], image) -> list[AdaptedMaps]:
         """Maps of one image in as many layers as there are codings, without the residuals."""
-        lower, layers = [], []
+        lower, layers, known = [], [], known_of(image)
+        image = zeros_for_nan(image)
         for number, coding in enumerate(codings, 1):
             operator = self.convolutions[number - 1]
             if layers:
                 lower += self._switched(number - 1, layers[-1].switches)
                 operator = Composition(*lower, operator)
-            maps = coding(number, operator, image, self.blocks[number - 1])
+            maps = coding(number, seen(operator, known), image, self.blocks[number - 1])
             layers.append(replace(maps, residual=None))
         return layers
 
@@ -172,50 +172,55 @@ class AdaptiveStack:
         return replace(layers[0], index=index, values=values[used])
 
 
-def encode_images(stack, codings, images, parallel=None) -> list[list[AdaptedMaps]]:
-    """Maps of many images: for each, those of its layers. No image depends on its neighbours."""
-    return _over_images(partial(_encode, stack, codings), parallel, images)
+class AdaptiveLayers:
+    """Layers of convolution and pooling, for images of any size.
+
+    Parameters
+    ----------
+    filters, blocks : list
+        As of ``AdaptiveStack``.
+    """
+
+    def __init__(self, filters: Sequence, blocks: Sequence):
+        self.filters, self.blocks = list(filters), list(blocks)
+        self._lower: AdaptiveLayers | None = None
+        self._stacks: dict[tuple, AdaptiveStack] = {}
+
+    def topped(self, filters, block) -> AdaptiveLayers:
+        """The same with one more layer on top; what is there for a size is shared."""
+        higher = AdaptiveLayers([*self.filters, filters], [*self.blocks, block])
+        higher._lower = self
+        return higher
+
+    def at(self, size: tuple[int, int]) -> AdaptiveStack:
+        """The layers for images of a size (height, width)."""
+        stack = self._stacks.pop(size, None)
+        if stack is None and self._lower is None:
+            stack = AdaptiveStack(self.filters, self.blocks, size)
+        elif stack is None:
+            stack = self._lower.at(size).topped(self.filters[-1], self.blocks[-1])
+        # In the order of their last use.
+        self._stacks[size] = stack
+        if len(self._stacks) > _SIZES:
+            del self._stacks[next(iter(self._stacks))]
+        return stack
+
+    def maps_shape(self, number: int, size) -> tuple[int, int, int]:
+        """(n_filters, height, width) of the maps of a layer, counted from 1, for a size."""
+        layers = zip(self.filters[:number], self.blocks[:number], strict=True)
+        for filters, block in layers:
+            (n_filters, _, h, w), (height, width) = filters.shape, size
+            shape = n_filters, int(height) + h - 1, int(width) + w - 1
+            _, *size = pooled_shape(shape, block)
+        return shape
 
 
-def explained_by_top(stack, codings, images, parallel=None) -> list[AdaptedMaps]:
-    """The maps that the top layer draws in the first one, for each of many images."""
-    return _over_images(partial(_encode_and_draw, stack, codings), parallel, images)
+def known_of(image) -> np.ndarray | None:
+    """Mask of the known pixels of one image (1, n_channels, height, width); None if all are."""
+    missing = np.isnan(image[0])
+    return ~missing if missing.any() else None
 
 
-def next_switches(stack, coding, images, switches, parallel=None) -> list[np.ndarray]:
-    """Switches of many images in the top layer, from those of the layers below."""
-    return _over_images(partial(_choose, stack, coding), parallel, images, switches)
-
-
-def switches_of(encoded, number) -> list[list[np.ndarray]]:
-    """For each image the switches of its lowest layers."""
-    return [[one.switches for one in layers[:number]] for layers in encoded]
-
-
-def codes_of(maps: Sequence[AdaptedMaps], maps_shape) -> csr_array:
-    """One row for each image, in C order of (n_filters, map_height, map_width)."""
-    indptr = np.zeros(len(maps) + 1, dtype=np.int32)
-    np.cumsum([len(one.index) for one in maps], out=indptr[1:])
-    values, index = (np.concatenate([getattr(m, x) for m in maps]) for x in ("values", "index"))
-    return csr_array((values, index, indptr), shape=(len(maps), math.prod(maps_shape)))
-
-
-def _over_images(function, parallel, *of_images):
-    size = len(of_images[0])
-    tasks = (tuple(one[i : i + _CHUNK] for one in of_images) for i in range(0, size, _CHUNK))
-    return [one for part in map_tasks(function, tasks, parallel) for one in part]
-
-
-def _choose(stack, coding, images, switches):
-    return [
-        stack.infer(coding, image[None], below).switches
-        for image, below in zip(images, switches, strict=True)
-    ]
-
-
-def _encode(stack, codings, images):
-    return [stack.encode(codings, image[None]) for image in images]
-
-
-def _encode_and_draw(stack, codings, images):
-    return [stack.drawn_in_first(layers) for layers in _encode(stack, codings, images)]
+def seen(operator, known):
+    """What an operator, or None for none, draws of the known pixels; itself if all are known."""
+    return operator if known is None else Masked(operator, known)

@@ -23,6 +23,7 @@ class ActivationsDisplay(LayersDisplay):
     Two mosaics of one layout: on the left what the activations draw, on the right the image at the
     same place. With more than one activation for each filter a filter has a block of tiles. Every
     tile has its own scale, symmetric about zero: mid-grey is zero. Those of signals are curves.
+    Missing pixels of the image, NaN, are light green, and gaps of a curve.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def _blocks(tiles, k):
         return tiles
     (h, w), color, columns = tiles.shape[1:3], tiles.shape[3:], int(np.ceil(np.sqrt(k)))
     rows = -(-k // columns)
-    white = 1.0 if color else np.nan
+    white = 1.0 if color else np.inf
     blocks = np.full((len(tiles) // k, rows, columns, h + 1, w + 1, *color), white)
     cells = blocks.reshape(-1, rows * columns, h + 1, w + 1, *color)
     cells[:, :k, :h, :w] = tiles.reshape(-1, k, h, w, *color)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skdeconv._images import is_image_list
 from skdeconv._validation import check_integer
 
 
@@ -62,6 +63,8 @@ def one_of(X, index):
     """One of the images as images of the same layout."""
     n = len(X)
     start = check_integer("index", index, min_val=-n, max_val=n - 1) % n
+    if is_image_list(X):
+        return [X[start]]
     # Rows of a frame by position, whatever its index holds.
     return getattr(X, "iloc", X)[start : start + 1]
 

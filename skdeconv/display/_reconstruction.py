@@ -16,7 +16,9 @@ class ReconstructionDisplay(ImageDisplay):
     All three share one scale: from -m to m where the image has negative values, m being its
     largest modulus, otherwise from its smallest to its largest value. The difference is drawn
     about the middle of the scale. Images of three channels are in colour, those of another
-    number are rows of grey planes, and signals curves, one below the other.
+    number are rows of grey planes, and signals curves, one below the other. Missing pixels of the
+    image, NaN, are light green there and in the difference, and gaps of a curve; the scale ignores
+    them.
 
     Parameters
     ----------
@@ -47,8 +49,8 @@ class ReconstructionDisplay(ImageDisplay):
 
     @classmethod
     def _of(cls, estimator, one):
-        image, _, shape = check_images(estimator, one, reset=False)
-        image = image[0].transpose(1, 2, 0).reshape(shape)
+        images, _, shape = check_images(estimator, one, reset=False)
+        image = images.stack(slice(0, 1))[0].transpose(1, 2, 0).reshape(shape)
         if hasattr(estimator, "inverse_transform"):
             drawn = estimator.inverse_transform(estimator.transform(one))[0]
         else:
@@ -75,7 +77,8 @@ class ReconstructionDisplay(ImageDisplay):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the image and the reconstruction are not of one shape, of one to three dimensions.
+            If the image and the reconstruction are not of one shape, of one to three dimensions,
+            or no pixel of the image is known.
         """
         image, drawn = (np.asarray(a, dtype=float) for a in (self.image, self.reconstruction))
         if image.shape != drawn.shape or not 1 <= image.ndim <= 3:
@@ -83,6 +86,9 @@ class ReconstructionDisplay(ImageDisplay):
                 "image and reconstruction must be of one shape, (length,), (height, width) or "
                 f"(height, width, n_channels), got {image.shape} and {drawn.shape}."
             )
+        known = image[~np.isnan(image)]
+        if image.size and not known.size:
+            raise ValueError("image has no known pixel: all its values are NaN.")
         names = ["image", "reconstruction", "difference"]
         n_channels = full_shape(image.shape)[2]
         image, drawn = (a.reshape(full_shape(image.shape)) for a in (image, drawn))
@@ -90,7 +96,7 @@ class ReconstructionDisplay(ImageDisplay):
             curves, names[0] = np.stack([image, drawn, image - drawn])[:, 0], "signal"
             self.axes_ = ax = draw_curves(ax, curves, names, **kwargs)
         else:
-            low, high, limit = image.min(), image.max(), np.abs(image).max()
+            low, high, limit = known.min(), known.max(), np.abs(known).max()
             low, high = (-limit, limit) if low < 0 else (low, high)
             tiles = np.stack([image, drawn, (low + high) / 2 + image - drawn])
             if n_channels != 3:

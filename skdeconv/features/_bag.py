@@ -176,7 +176,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         Raises
         ------
         TypeError
-            If a parameter is of the wrong type.
+            If a parameter is of the wrong type, or X reads images on access, as ImageFolder.
         ValueError
             If a parameter is out of range, X does not hold maps, an image is smaller than a
             window, or there are fewer descriptors than words.
@@ -216,6 +216,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If X reads images on access, as ImageFolder.
         ValueError
             If X does not hold maps, or others than in ``fit``, or smaller than a window.
         """

@@ -9,14 +9,21 @@ from scipy.sparse import issparse
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, validate_data
 
-from skdeconv._images import forget_features, is_image_list
+from skdeconv._images import (
+    check_range,
+    forget_features,
+    in_native_order,
+    is_image_list,
+    largest_modulus,
+)
 from skdeconv._maps import SparseMaps, maps_of_rows
+from skdeconv._persistence import Versioned
 from skdeconv._validation import check_shape
 
 _FLOATS = [np.float64, np.float32]
 
 
-class TakesMaps(TransformerMixin):
+class TakesMaps(Versioned, TransformerMixin):
     """Input of a transformer with the parameter ``maps_shape``: maps in any form."""
 
     def __sklearn_tags__(self):
@@ -47,11 +54,31 @@ class TakesMaps(TransformerMixin):
         Raises
         ------
         TypeError, ValueError
-            If ``maps_shape`` is none, or X has another form, or values that are not finite.
+            If ``maps_shape`` is none, or X has another form, or values that are not finite, or so
+            large that sums overflow; a sequence that reads on access, such as ImageFolder, holds
+            images, not maps.
         """
+        maps = self._read_maps(in_native_order(X), reset)
+        parts = [maps] if isinstance(maps, np.ndarray) else [one for one, _ in each_of_maps(maps)]
+        parts = [one.data if issparse(one) else one for one in parts]
+        check_range(
+            max(map(largest_modulus, parts)),
+            min((one.dtype for one in parts), key=lambda dtype: dtype.itemsize),
+            power=2 if self.pooling == "energy" else 1,
+            learning=reset,
+        )
+        return maps
+
+    def _read_maps(self, X, reset):
         wanted = "a tuple (map_height, map_width, n_filters)"
         maps_shape = check_shape("maps_shape", self.maps_shape, wanted, (3,))
         is_sequence = isinstance(X, SparseMaps) or is_image_list(X)
+        if is_sequence and not isinstance(X, SparseMaps | list | tuple | np.ndarray):
+            raise TypeError(
+                f"X is of type {type(X).__name__}, which reads images on access; "
+                f"{type(self).__name__} needs maps. Put an estimator that gives them before it, "
+                'such as DeconvNetLayer(output="maps").'
+            )
         if not is_sequence and getattr(X, "ndim", 2) == 2:
             return _maps_of_rows(self, X, maps_shape, reset)
         if reset:
@@ -148,7 +175,7 @@ def _canonical(maps):
 
 def _checked_list(X, name):
     maps = [
-        check_array(one, dtype=_FLOATS, allow_nd=True, input_name=f"X[{i}]")
+        check_array(in_native_order(one), dtype=_FLOATS, allow_nd=True, input_name=f"X[{i}]")
         for i, one in enumerate(X)
     ]
     if any(one.ndim != 3 or not one.size for one in maps):

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._images import check_images, full_shape, is_image_list
+from skdeconv._images import check_images, is_image_list
 from skdeconv._maps import SparseMaps
 from skdeconv._parameters import thawed
+from skdeconv._persistence import Versioned
 from skdeconv._validation import (
     check_input_features,
     check_integer,
@@ -21,8 +23,12 @@ from skdeconv._validation import (
     restored_on_failure,
 )
 
+# Images that are coded together: few enough for their codes to be little beside the features, and
+# enough for workers.
+_IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 16, 2**20
 
-class PixelFeatures(TransformerMixin, BaseEstimator):
+
+class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
     r"""One row of features for every pixel: how active the maps are around it.
 
     For labelling pixels, by a classifier that has seen a few of them, or by clustering. With
@@ -55,7 +61,8 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
     encoder_ : estimator
         The fitted encoder.
     image_shape_ : tuple of int
-        Shape of one image as the encoder's fit has seen it.
+        Shape of one image as the encoder's fit has seen it; height and width are None where they
+        differed.
     n_features_in_ : int
         Number of values of one image; absent where that was a list of images.
 
@@ -71,8 +78,8 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
     for each image. Call it on its own, and pick the rows of labelled pixels, as in the example. The
     rows of one image do not depend on which others come with it.
 
-    All rows take 8 (float64) or 4 bytes (float32) times n_images * height * width * n_features; to
-    save memory hand over a few images at a time.
+    All rows take 8 (float64) or 4 bytes (float32) times n_pixels * n_features, and the codes of a
+    few images beside them; to save memory hand over a few images at a time.
 
     References
     ----------
@@ -120,7 +127,9 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_images, height, width) or (n_images, height, width, \
                 n_channels), or list of images
-            The images, finite real numbers. A single photo is ``X[None]``.
+            The images, finite real numbers; those of a list may differ in size, and it may be a
+            sequence that reads them on access. A single photo is ``X[None]``. NaN marks a missing
+            pixel, where the encoder takes it.
         y : None
             Ignored.
 
@@ -135,7 +144,7 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
             If a parameter is of the wrong type.
         ValueError
             If a parameter is out of range, the encoder has no such layer, or X is not of images, or
-            does not fit the encoder.
+            does not fit the encoder, as where a pixel is missing and it does not take that.
         sklearn.exceptions.NotFittedError
             If a frozen encoder is not fitted.
         """
@@ -143,8 +152,9 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
             self._check_parameters()
             _refuse_rows(X)
             self.encoder_ = clone(self.encoder).fit(X, y)
-            # A frozen encoder has not looked at them.
-            check_images(self, X, reset=False)
+            if thawed(self.encoder) is not self.encoder:
+                # A frozen encoder has not looked at them.
+                self._check_images(X)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -155,45 +165,43 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
         X : array-like of shape (n_images, height, width) or (n_images, height, width, \
                 n_channels), or list of images
             Images of the shape seen in ``fit``. Where the encoder was fitted on a list, the number
-            of channels is enough.
+            of channels is enough. NaN marks a missing pixel, where the encoder takes it.
 
         Returns
         -------
-        X_new : ndarray of shape (n_images * height * width, n_features), float64 or float32
-            The features, not negative, in C order of (image, row, column).
+        X_new : ndarray of shape (n_pixels, n_features), float64 or float32
+            The features, not negative, in C order of (image, row, column): of all pixels of the
+            first image, then of the next, whatever their sizes. A missing pixel has a row too.
 
         Raises
         ------
         ValueError
-            If X is not of images, or does not fit what ``fit`` has seen, or is not finite.
+            If X is not of images, or does not fit what ``fit`` has seen, or is infinite, or a pixel
+            is missing and the encoder, as OnePassEncoder, does not take that.
 
         Warns
         -----
         ConvergenceWarning, ZeroMapsWarning
-            Those of the encoder.
+            Those of the encoder, for 16 images, or about a million pixels, at a time.
         """
         check_is_fitted(self)
         radii, layers = self._check_parameters()
         _refuse_rows(X)
-        images, _, shape = check_images(self, X, reset=False)
-        size, encoder = full_shape(shape)[:2], _giving_maps(self.encoder_)
-        codes = _codes(encoder, list(images.transpose(0, 2, 3, 1)), layers)
+        images, encoder = self._check_images(X), _giving_maps(self.encoder_)
         n_features = len(_map_names(encoder, layers)) * len(radii)
-        features = np.empty((len(images), *size, n_features), dtype=images.dtype)
-        for i, pixels in enumerate(features):
-            maps = np.concatenate(
-                [
-                    _on_pixels(encoder, number, layer[i : i + 1], size)
-                    for number, layer in zip(layers, codes, strict=True)
-                ]
-            )
+        features = np.empty((images.n_pixels, n_features), dtype=images.dtype)
+        first = 0
+        for maps in _each_on_pixels(encoder, images, layers):
+            _, height, width = maps.shape
+            pixels = features[first : first + height * width].reshape(height, width, n_features)
+            first += height * width
             # Squares of scaled maps stay in range.
             largest = np.abs(maps).max() or 1
             squares = (maps / largest) ** 2
             for j, radius in enumerate(radii):
                 energy = ndimage.gaussian_filter(squares, radius, axes=(1, 2))
                 pixels[..., j :: len(radii)] = largest * np.sqrt(energy).transpose(1, 2, 0)
-        return features.reshape(-1, n_features)
+        return features
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Name the columns of ``transform``: ``f3_r4`` is filter 3 with radius 4.
@@ -237,8 +245,16 @@ class PixelFeatures(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
+        if isinstance(self.encoder, BaseEstimator):
+            tags.input_tags.allow_nan = get_tags(self.encoder).input_tags.allow_nan
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def _check_images(self, X):
+        # Here, because the encoder gets a few images at a time, and would count from there.
+        allow_nan = get_tags(self).input_tags.allow_nan
+        images, _, _ = check_images(self, X, reset=False, allow_nan=allow_nan, power=1)
+        return images
 
     def _check_parameters(self):
         """Radii, and numbers of layers: None for what ``transform`` gives."""
@@ -327,6 +343,25 @@ def _map_names(encoder, layers):
         layer = "" if number is None else f"layer{number}_"
         names += [f"{layer}f{k}{sign}" for sign in signs for k in range(n_filters)]
     return names
+
+
+def _each_on_pixels(encoder, images, layers):
+    """Maps of one image after the other, (n_maps, height, width), those of all layers together."""
+    step = max(_IMAGES_AT_ONCE, _PIXELS_AT_ONCE * len(images) // images.n_pixels)
+    for part in gen_batches(len(images), step):
+        chosen = [
+            images.stack(slice(i, i + 1))[0].transpose(1, 2, 0)
+            for i in range(part.start, part.stop)
+        ]
+        codes = _codes(encoder, chosen, layers)
+        for i, image in enumerate(chosen):
+            of_layers = zip(layers, codes, strict=True)
+            yield np.concatenate(
+                [
+                    _on_pixels(encoder, number, maps[i : i + 1], image.shape[:2])
+                    for number, maps in of_layers
+                ]
+            )
 
 
 def _on_pixels(encoder, number, maps, size):

@@ -162,9 +162,10 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         Raises
         ------
         TypeError
-            If a parameter is of the wrong type.
+            If a parameter is of the wrong type, or X reads images on access, as ImageFolder.
         ValueError
-            If a parameter is out of range, or X does not hold maps.
+            If a parameter is out of range, or X does not hold maps, or maps of different sizes
+            where windows are Gaussian or triangular.
         """
         with restored_on_failure(self):
             self._check_parameters()
@@ -191,6 +192,8 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If X reads images on access, as ImageFolder.
         ValueError
             If X does not hold maps, or others than in ``fit``.
         """

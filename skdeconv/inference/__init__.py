@@ -14,8 +14,13 @@ from typing import NamedTuple
 from skdeconv.inference import _coordinate_descent, _fista, _half_quadratic
 from skdeconv.inference._adaptive import AdaptedMaps, adapt, adapt_by_descent
 from skdeconv.inference._low_frequency import solve_with_low
-from skdeconv.inference._pass import infer, map_tasks, quiet_single_thread
-from skdeconv.inference._result import Finished, InferenceResult
+from skdeconv.inference._pass import infer, map_tasks, quiet_single_thread, workers
+from skdeconv.inference._result import (
+    Finished,
+    InferenceResult,
+    rows_of,
+    stacked_rows,
+)
 
 __all__ = [
     "SOLVERS",
@@ -28,7 +33,10 @@ __all__ = [
     "infer",
     "map_tasks",
     "quiet_single_thread",
+    "rows_of",
     "solve_with_low",
+    "stacked_rows",
+    "workers",
 ]
 
 

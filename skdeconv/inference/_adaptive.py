@@ -77,9 +77,10 @@ def adapt(
     Parameters
     ----------
     operator : operator
-        R, from the maps of one image to its pixels, with the switches of the lower layers.
+        R, from the maps of one image to its pixels, with the switches of the lower layers; it is
+        ``Masked`` where pixels are missing.
     image : ndarray of shape (1, n_channels, height, width)
-        The image y.
+        The image y, zero at missing pixels.
     weight : float
         lambda.
     shape : tuple of three ints
@@ -189,6 +190,8 @@ class _Problem:
 
     def gain(self, values, switches) -> float:
         """Squared norm of what pooled values draw, by their own."""
+        # Squares of scaled values do not vanish.
+        values = np.ldexp(values, -np.frexp(np.abs(values).max())[1])
         unpooling = Unpooling(switches[0], self.shape, self.operator.maps_shape)
         image = self.operator.forward(unpooling.forward(values))
         return float(squared_norms(image)[0] / squared_norms(values)[0])

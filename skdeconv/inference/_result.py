@@ -25,7 +25,7 @@ class InferenceResult:
         the largest violation of stationarity on the support: no certificate.
     converged : ndarray of shape (n_samples,), bool
         Whether the image met the tolerance.
-    low : ndarray of shape (n_samples, n_channels, map_height, map_width), default=None
+    low : ndarray of shape (n_samples, n_channels, map_height, map_width) or list, default=None
         Smooth maps of the low frequencies, where they were asked for; ``cost`` then includes
         their roughness, and ``optimality`` is that of the sparse maps beside them.
     """
@@ -35,7 +35,31 @@ class InferenceResult:
     n_iter: np.ndarray
     optimality: np.ndarray
     converged: np.ndarray
-    low: np.ndarray | None = None
+    low: np.ndarray | list | None = None
+
+
+def rows_of(codes: csr_array, positions, width: int) -> csr_array:
+    """Codes of some images of one size, which have ``width`` coefficients each."""
+    part = codes[positions]
+    return csr_array((part.data, part.indices, part.indptr), shape=(part.shape[0], width))
+
+
+def stacked_rows(parts: list[csr_array]) -> csr_array:
+    """Codes of images of several sizes under each other; the width is that of the largest."""
+    if len(parts) == 1:
+        return parts[0]
+    ends = np.cumsum([0] + [part.nnz for part in parts])
+    indptr = [part.indptr[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
+    index_dtype = np.int32 if ends[-1] <= np.iinfo(np.int32).max else np.int64
+    indices = np.concatenate([part.indices for part in parts]).astype(index_dtype, copy=False)
+    return csr_array(
+        (
+            np.concatenate([part.data for part in parts]),
+            indices,
+            np.concatenate([[0], *indptr]).astype(index_dtype),
+        ),
+        shape=(sum(part.shape[0] for part in parts), max(part.shape[1] for part in parts)),
+    )
 
 
 def inner_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:

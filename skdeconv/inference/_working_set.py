@@ -7,6 +7,7 @@ import sklearn
 from scipy.sparse import csc_array, csr_array
 from sklearn.linear_model import lasso_path
 
+from skdeconv.inference._pass import keep_quiet
 from skdeconv.inference._result import squared_norms
 
 # A fixed number of sweeps is separable over a block-diagonal stack bit for bit; a common stopping
@@ -110,6 +111,7 @@ class WorkingSet:
         n_rows = 1 << (self.images.size - 1).bit_length()
         pixels = np.zeros(n_rows, dtype=self.images.dtype)
         pixels[: self.images.size] = self.images.ravel()
+        keep_quiet()
         _, path, _ = lasso_path(
             csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start))),
             pixels,

@@ -37,8 +37,8 @@ def redraw(filters, dead, residuals, connectivity, random_state) -> np.ndarray:
         The filters.
     dead : ndarray of int
         Which ones to replace.
-    residuals : ndarray of shape (n_samples, n_channels, height, width)
-        What the other filters leave.
+    residuals : list of ndarray of shape (n_samples, n_channels, height, width)
+        What the other filters leave of images; one stack for each size.
     connectivity : ndarray of bool of shape (n_filters, n_channels) or None
         A patch is normalised over the channels that its filter sees.
     random_state : RandomState
@@ -50,19 +50,26 @@ def redraw(filters, dead, residuals, connectivity, random_state) -> np.ndarray:
         A copy; filters stay as they are where there is no patch that is not zero.
     """
     h, w = filters.shape[2:]
-    padded = np.pad(residuals, ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1)))
-    patches = sliding_window_view(padded, (h, w), axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
-    planes = np.einsum("nyxcab,nyxcab->cnyx", patches, patches)
+    margins = ((0, 0), (0, 0), (h - 1, h - 1), (w - 1, w - 1))
+    patches = [
+        sliding_window_view(np.pad(stack, margins), (h, w), axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
+        for stack in residuals
+    ]
+    planes = [np.einsum("nyxcab,nyxcab->cnyx", one, one) for one in patches]
+    first = np.cumsum([0] + [plane[0].size for plane in planes])
     filters = filters.copy()
     for kernels, channels in _seeing_the_same(dead, connectivity):
-        energy = planes[channels].sum(axis=0).ravel()
+        energy = np.concatenate([plane[channels].sum(axis=0).ravel() for plane in planes])
         worst = np.argsort(-energy, kind="stable")
         worst = worst[: max(len(kernels), len(worst) // 10)]
         worst = worst[energy[worst] > 0]
         if len(worst):
             few = len(worst) < len(kernels)
             chosen = random_state.choice(worst, size=len(kernels), replace=few)
-            filters[kernels] = patches[np.unravel_index(chosen, patches.shape[:3])]
+            for kernel, place in zip(kernels, chosen, strict=True):
+                one = int(np.searchsorted(first, place, side="right")) - 1
+                at = np.unravel_index(place - first[one], patches[one].shape[:3])
+                filters[kernel] = patches[one][at]
     return normalized(filters, connectivity)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from skdeconv.learning._spikes import Spikes
+from skdeconv.operators import zeros_for_nan
 
 # Below this weight a batch is forgotten, and no more than so many are kept once they fade.
 _NEGLIGIBLE, _MOST = 0.05, 64
@@ -14,18 +16,17 @@ class KeptMaps:
     """The least-squares problem of the filters, as products with the maps themselves.
 
     Stands in for ``Statistics``: the same problem, faded in the same way, but no Gram matrix. Its
-    memory grows with the number of non-zeros kept instead of the square of the filters' size.
+    memory grows with the number of non-zeros kept instead of the square of the filters' size. Of
+    the images, NaN marks missing pixels, here in each channel by itself.
 
     Parameters
     ----------
     filters_shape : tuple of int
         (n_filters, n_channels, h, w).
-    images_shape : tuple of int
-        (n_channels, height, width).
     """
 
-    def __init__(self, filters_shape, images_shape):
-        self.filters_shape, self.images_shape = tuple(filters_shape), tuple(images_shape)
+    def __init__(self, filters_shape):
+        self.filters_shape = tuple(filters_shape)
         self._weights, self._spikes, self._images = [], [], []
 
     def fade(self, factor: float) -> None:
@@ -37,10 +38,10 @@ class KeptMaps:
         self._spikes = [self._spikes[i] for i in kept]
         self._images = [self._images[i] for i in kept]
 
-    def add(self, maps, images) -> None:
-        """Add a stack of images and their maps."""
+    def add(self, maps, images, flat=None) -> None:
+        """Add a stack of images and their maps; the filters are not needed."""
         self._weights.append(1.0)
-        self._spikes.append(Spikes(maps, self.filters_shape, self.images_shape))
+        self._spikes.append(Spikes(maps, self.filters_shape, images.shape[1:]))
         self._images.append(images)
 
     def clear(self, kernels, flat) -> None:
@@ -59,26 +60,50 @@ class KeptMaps:
     def error(self, flat) -> float:
         """Half the weighted squared error of filters of shape (K * h * w, C)."""
         return sum(
-            0.5 * weight * float(np.sum((images - spikes.draw(flat, len(images))) ** 2))
+            0.5 * weight * float(np.sum(_residuals(spikes, images, flat) ** 2))
             for weight, spikes, images in self._batches()
         )
 
     def descent(self, flat):
         """Negative gradient of ``error``."""
         return sum(
-            weight * spikes.patch_sums(images - spikes.draw(flat, len(images)))
+            weight * spikes.patch_sums(_residuals(spikes, images, flat))
             for weight, spikes, images in self._batches()
         )
 
     def curvature(self, flat):
         """Product of the Gram matrix with ``flat``."""
         return sum(
-            weight * spikes.patch_sums(spikes.draw(flat, len(images)))
+            weight
+            * spikes.patch_sums(np.where(np.isnan(images), 0, spikes.draw(flat, len(images))))
             for weight, spikes, images in self._batches()
         )
 
+    def state(self) -> tuple[list[float], dict[str, np.ndarray]]:
+        """Weights of what is kept, and arrays that ``restore`` brings it back from."""
+        arrays = {}
+        for i, (spikes, images) in enumerate(zip(self._spikes, self._images, strict=True)):
+            arrays |= {f"{i}.{name}": getattr(spikes, name) for name in Spikes.PARTS}
+            arrays[f"{i}.images"] = images
+        return [float(weight) for weight in self._weights], arrays
+
+    def restore(self, weights: list[float], arrays: dict[str, np.ndarray]) -> None:
+        """Keep what another problem has kept."""
+        self._weights = list(weights)
+        self._images = [arrays[f"{i}.images"] for i in range(len(weights))]
+        self._spikes = []
+        for i, images in enumerate(self._images):
+            spikes = Spikes(csr_array((len(images), 1)), self.filters_shape, images.shape[1:])
+            vars(spikes).update({name: arrays[f"{i}.{name}"] for name in Spikes.PARTS})
+            self._spikes.append(spikes)
+
     def _batches(self):
         return zip(self._weights, self._spikes, self._images, strict=True)
+
+
+def _residuals(spikes, images, flat):
+    """What the filters leave of the images; zeros at missing pixels."""
+    return zeros_for_nan(images - spikes.draw(flat, len(images)))
 
 
 def update_from_maps(kept, flat, mask, n_iter=3):

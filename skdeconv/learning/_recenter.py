@@ -11,7 +11,7 @@ from skdeconv.learning._spikes import Spikes
 _GAIN = 1.02
 
 
-def recenter(filters, maps, residuals, connectivity=None):
+def recenter(filters, parts, connectivity=None):
     """Move each filter by a pixel where it would hold more of what its maps draw.
 
     Learning settles in minima where a filter holds a pattern that is cut off at one side. What its
@@ -22,10 +22,9 @@ def recenter(filters, maps, residuals, connectivity=None):
     ----------
     filters : ndarray of shape (n_filters, n_channels, h, w)
         The filters, of unit norm.
-    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
-        Maps of some images.
-    residuals : ndarray of shape (n_samples, n_channels, height, width)
-        What filters and maps leave of these images.
+    parts : list of pairs (csr_array, ndarray)
+        Maps (n_samples, n_filters * map_height * map_width) of images of one size, and what filters
+        and maps leave of these, (n_samples, n_channels, height, width); for each size one pair.
     connectivity : ndarray of bool of shape (n_filters, n_channels), default=None
         Which filter sees which channel; None for all.
 
@@ -39,12 +38,13 @@ def recenter(filters, maps, residuals, connectivity=None):
     n_filters, n_channels, h, w = filters.shape
     # Along an axis of one pixel there is nothing to cut off.
     margin = int(h > 1), int(w > 1)
-    spikes = Spikes(maps, filters.shape, residuals.shape[1:])
-    energy = np.bincount(spikes.kernel, weights=spikes.values**2, minlength=n_filters)
-    wide = spikes.patch_sums(residuals, margin) / np.where(energy > 0, energy, 1).repeat(
-        (h + 2 * margin[0]) * (w + 2 * margin[1])
-    ).reshape(-1, 1)
-    wide = wide.reshape(n_filters, h + 2 * margin[0], w + 2 * margin[1], n_channels)
+    energy = np.zeros(n_filters)
+    wide = np.zeros((n_filters, h + 2 * margin[0], w + 2 * margin[1], n_channels))
+    for maps, residuals in parts:
+        spikes = Spikes(maps, filters.shape, residuals.shape[1:])
+        energy += np.bincount(spikes.kernel, weights=spikes.values**2, minlength=n_filters)
+        wide += spikes.patch_sums(residuals, margin).reshape(wide.shape)
+    wide /= np.where(energy > 0, energy, 1)[:, None, None, None]
     wide = wide.transpose(0, 3, 1, 2)
     if connectivity is not None:
         wide = wide * connectivity[:, :, None, None]

@@ -22,6 +22,9 @@ class Spikes:
         (n_channels, height, width).
     """
 
+    # What is known of each, besides the shapes.
+    PARTS = ("sample", "kernel", "y", "x", "values")
+
     def __init__(self, maps, filters_shape, images_shape):
         self.n_filters, self.n_channels, self.h, self.w = filters_shape
         self.height, self.width = images_shape[1:]
@@ -63,22 +66,38 @@ class Spikes:
         full[np.arange(n_filters), np.arange(n_filters), h - 1, w - 1] += energy
         return full
 
-    def outside(self):
-        """Rows of P for the pixels that the convolution draws outside of the image."""
+    def unseen(self, known):
+        """Rows of P for pixels outside of the images, and for those that are not known.
+
+        ``known`` is boolean, of shape (n_samples, height, width).
+        """
         h, w = self.h, self.w
-        top, left = self.y - (h - 1), self.x - (w - 1)
-        cut = (top < 0) | (left < 0) | (top > self.height - h) | (left > self.width - w)
-        top = top[cut, None, None] + np.arange(h)[:, None]
-        left = left[cut, None, None] + np.arange(w)
-        out = (top < 0) | (top >= self.height) | (left < 0) | (left >= self.width)
-        spike, a, b = np.nonzero(out)
-        rows, columns = self.height + 2 * (h - 1), self.width + 2 * (w - 1)
-        y, x = top[spike, a, 0] + h - 1, left[spike, 0, b] + w - 1
-        pixel = (self.sample[cut][spike] * rows + y) * columns + x
-        _, pixel = np.unique(pixel, return_inverse=True)
-        tap = (self.kernel[cut][spike] * h + a) * w + b
+        # Most spikes draw known pixels alone.
+        cut = np.flatnonzero(~self._over_windows(np.logical_and, known))
+        under = self._under(chosen=cut)
+        spike, tap = np.nonzero(~self._bordered(known).ravel()[under])
+        _, pixel = np.unique(under[spike, tap], return_inverse=True)
+        tap += self.kernel[cut][spike] * h * w
         shape = (int(pixel.max(initial=-1)) + 1, self.n_filters * h * w)
         return csr_array((self.values[cut][spike], (pixel, tap)), shape=shape)
+
+    def keep_seen(self, known):
+        """Forget the spikes that draw no known pixel, of ``known`` as in ``unseen``."""
+        seen = self._over_windows(np.logical_or, known)
+        self.sample, self.kernel = self.sample[seen], self.kernel[seen]
+        self.y, self.x, self.values = self.y[seen], self.x[seen], self.values[seen]
+
+    def _over_windows(self, function, known):
+        """A logical function of the pixels under each spike's filter; outside none is known."""
+        lines = self._bordered(known)
+        for axis, taps, size in ((1, self.h, self.height), (2, self.w, self.width)):
+            ahead = (slice(None),) * axis
+            shifted = [lines[*ahead, tap : tap + size + taps - 1] for tap in range(taps)]
+            lines = function.reduce(shifted)
+        return lines[self.sample, self.y, self.x]
+
+    def _bordered(self, known):
+        return np.pad(known, ((0, 0), (self.h - 1, self.h - 1), (self.w - 1, self.w - 1)))
 
     def patch_sums(self, images, margin=(0, 0)):
         """P^T y: the sum of z times the image's patch under it, per filter; (K * h * w, C).
@@ -108,11 +127,11 @@ class Spikes:
         images = drawn.reshape(self.n_channels, n_samples, rows, columns).swapaxes(0, 1)
         return images[:, :, self.h - 1 : rows - self.h + 1, self.w - 1 : columns - self.w + 1]
 
-    def _under(self, margin=(0, 0)):
+    def _under(self, margin=(0, 0), chosen=slice(None)):
         """Pixels, in the padded stack, that each spike's filter covers; (n_spikes, h * w)."""
         h, w = self.h + 2 * margin[0], self.w + 2 * margin[1]
         rows, columns = self.height + self.h + h - 2, self.width + self.w + w - 2
-        corner = (self.sample * rows + self.y) * columns + self.x
+        corner = ((self.sample * rows + self.y) * columns + self.x)[chosen]
         return corner[:, None] + (np.arange(h)[:, None] * columns + np.arange(w)).ravel()
 
     def _padded(self, images, margin=(0, 0)):

@@ -14,14 +14,16 @@ class Statistics:
 
     With P the matrix of shifted maps, :math:`F z = P f`, the squared error
     :math:`\|P f - y\|^2` summed over images is :math:`f^T G f - 2 f^T b` and a constant, where
-    :math:`G = \sum P^T P` and :math:`b = \sum P^T y`. Both add up over images and batches.
+    :math:`G = \sum P^T P` and :math:`b = \sum P^T y`. Both add up over images and batches, of any
+    sizes. Rows of missing pixels are left out of P and y. All channels share one G: of a pixel that
+    is missing from some of them, these are taken for what the present filters draw there. The
+    squared error then lies above that of the known pixels and touches it at these filters, so that
+    to lower the one lowers the other.
 
     Parameters
     ----------
     filters_shape : tuple of int
         (n_filters, n_channels, h, w).
-    images_shape : tuple of int
-        (n_channels, height, width).
 
     Attributes
     ----------
@@ -33,9 +35,9 @@ class Statistics:
         Factor of both, so that forgetting costs nothing.
     """
 
-    def __init__(self, filters_shape, images_shape):
+    def __init__(self, filters_shape):
         n_filters, n_channels, h, w = filters_shape
-        self.filters_shape, self.images_shape = tuple(filters_shape), tuple(images_shape)
+        self.filters_shape = tuple(filters_shape)
         size = n_filters * h * w
         self.gram = np.zeros((size, size))
         self.cross = np.zeros((size, n_channels))
@@ -49,7 +51,7 @@ class Statistics:
             self.cross *= self.scale
             self.scale = 1.0
 
-    def add(self, maps: csr_array, images: np.ndarray) -> None:
+    def add(self, maps: csr_array, images: np.ndarray, flat: np.ndarray | None = None) -> None:
         """Add the statistics of a stack of images and of their maps.
 
         Parameters
@@ -57,14 +59,24 @@ class Statistics:
         maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
             The maps, C order of (n_filters, map_height, map_width).
         images : ndarray of shape (n_samples, n_channels, height, width)
-            The images.
+            The images, with NaN where pixels are missing.
+        flat : ndarray of shape (n_filters * h * w, n_channels), default=None
+            The filters that the maps belong to, without which no pixel may be missing from some
+            channels alone.
         """
-        spikes = Spikes(maps, self.filters_shape, self.images_shape)
+        spikes = Spikes(maps, self.filters_shape, images.shape[1:])
+        missing = np.isnan(images)
+        known = ~missing.all(axis=1)
+        if missing.any():
+            # What is added and subtracted again would leave the difference of two roundings.
+            spikes.keep_seen(known)
+            drawn = spikes.draw(flat, len(images)) if (missing & known[:, None]).any() else 0
+            images = np.where(missing, known[:, None] * drawn, images)
         n_filters, _, h, w = self.filters_shape
         view = self.gram.reshape(n_filters, h, w, n_filters, h, w)
         view += _toeplitz(spikes.correlation() / self.scale, h, w)
-        outside = spikes.outside()
-        lost = (outside.T @ outside).tocoo()
+        unseen = spikes.unseen(known)
+        lost = (unseen.T @ unseen).tocoo()
         self.gram[lost.row, lost.col] -= lost.data / self.scale
         self.cross += spikes.patch_sums(images) / self.scale
 
@@ -73,6 +85,21 @@ class Statistics:
         factor = np.repeat(norms, len(self.gram) // len(norms))
         self.gram *= factor[:, None] * factor
         self.cross *= factor[:, None]
+
+    def anchor(self, weight: float, flat: np.ndarray) -> None:
+        """Let filters stand for what they were learned from, ``weight`` times what is here.
+
+        Of that nothing is known but that they solve it; it is taken to have the same Gram matrix.
+
+        Parameters
+        ----------
+        weight : float
+            What they weigh.
+        flat : ndarray of shape (n_filters * h * w, n_channels)
+            The filters.
+        """
+        self.cross += weight * (self.gram @ flat)
+        self.gram *= 1 + weight
 
     def clear(self, kernels: np.ndarray, flat: np.ndarray) -> None:
         """Forget the maps of some filters, and with them what they draw of the images.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.sparse import csr_array
@@ -23,9 +25,10 @@ def descend_through(filters, lowers, maps, n_steps):
         Filters that the maps were inferred with.
     lowers : list of operator or None
         What draws the pixels of each image from its pooled maps of the layer below; None where
-        the filters draw the pixels themselves.
+        the filters draw the pixels themselves. It is ``Masked`` where pixels are missing.
     maps : list of AdaptedMaps
-        Maps of each image, with their residuals.
+        Maps of each image, with their residuals, which are zero at missing pixels. Images may
+        differ in size.
     n_steps : int
         Steps of conjugate gradients.
 
@@ -39,6 +42,7 @@ def descend_through(filters, lowers, maps, n_steps):
     M. Zeiler, G. Taylor, R. Fergus, "Adaptive Deconvolutional Networks for Mid and High Level
     Feature Learning", ICCV 2011, equation 11.
     """
+    maps = _of_moderate_size(maps)
     dtype, residuals = filters.dtype, [one.residual for one in maps]
     descent = direction = _pulled(lowers, maps, residuals, filters.shape)
     energy, error = _energy([descent]), _energy(residuals)
@@ -60,6 +64,23 @@ def descend_through(filters, lowers, maps, n_steps):
         before, energy = energy, _energy([descent])
         direction = descent + dtype.type(energy / before) * direction
     return filters
+
+
+def _of_moderate_size(maps):
+    """Maps and residuals times a power of two, which changes no bit of what they lead to.
+
+    Products of three are formed, which float32 could not hold for images above 1e12.
+    """
+    arrays = [array for one in maps for array in (one.values, one.residual) if array.size]
+    _, exponent = np.frexp(max(float(np.abs(array).max()) for array in arrays))
+    return [
+        replace(
+            one,
+            values=np.ldexp(one.values, -exponent),
+            residual=np.ldexp(one.residual, -exponent),
+        )
+        for one in maps
+    ]
 
 
 def _drawn(filters, lowers, maps):

@@ -2,6 +2,7 @@
 
 from skdeconv.operators._composition import Composition, compose
 from skdeconv.operators._convolution import Convolution
+from skdeconv.operators._masked import Masked, zeros_for_nan
 from skdeconv.operators._pooling import (
     Unpooling,
     check_switches,
@@ -16,6 +17,7 @@ from skdeconv.operators._sparse import SparseOperator
 __all__ = [
     "Composition",
     "Convolution",
+    "Masked",
     "SparseOperator",
     "UniformConvolution",
     "Unpooling",
@@ -25,4 +27,5 @@ __all__ = [
     "pool",
     "pooled_shape",
     "unpool",
+    "zeros_for_nan",
 ]

@@ -7,9 +7,11 @@ import math
 import numpy as np
 from scipy.fft import dctn, idctn
 
+from skdeconv.operators._masked import zeros_for_nan
+
 # Of the conjugate gradients: relative to the first residual. With the preconditioner some 25 steps
 # do it at smoothness 1, fewer above; at 0.001 and below, where the maps are hardly determined,
-# it may be hundreds.
+# it may be hundreds; and so it may above where images have large holes.
 _TOL, _MOST_STEPS = 1e-6, 500
 
 
@@ -64,19 +66,19 @@ class UniformConvolution:
     def fit(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r"""Smooth maps that fit images best.
 
-        Solves :math:`(A^T A + \psi \nabla^T \nabla) z_0 = A^T y` by conjugate gradients in
-        float64, preconditioned by the cosine transform, each image until it is solved or 500 steps
-        are made.
+        Solves :math:`(A^T M A + \psi \nabla^T \nabla) z_0 = A^T M y`, where M drops missing pixels,
+        by conjugate gradients in float64, preconditioned by the cosine transform of the system
+        without borders and without M, each image until it is solved or 500 steps are made.
 
         Parameters
         ----------
         images : ndarray of shape (n_samples, n_channels, height, width)
-            The images y, mostly residuals.
+            The images y, mostly residuals; NaN where a pixel is missing from a channel.
 
         Returns
         -------
         maps : ndarray of shape (n_samples, n_channels, map_height, map_width)
-            The smooth maps, in ``dtype``.
+            The smooth maps, in ``dtype``; zeros of a channel without known pixels.
         roughness : ndarray of shape (n_samples,), float64
             psi times the squared gradient of each image's maps.
         """
@@ -84,8 +86,11 @@ class UniformConvolution:
         for one, image in zip(maps, images, strict=True):
             # Alone, so that it does not depend on its neighbours. A constant map draws the mean
             # exactly, and so the tolerance is for what is left.
-            mean = image.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
-            one[:] = self._solve(image - mean) + mean / math.sqrt(math.prod(self.filter_size))
+            known, image = ~np.isnan(image), zeros_for_nan(image)
+            mean = image.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+            mean /= np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
+            solved = self._solve(known * (image - mean), known)
+            one[:] = solved + mean / math.sqrt(math.prod(self.filter_size))
         return maps, self.roughness(maps)
 
     def roughness(self, maps: np.ndarray) -> np.ndarray:
@@ -93,7 +98,7 @@ class UniformConvolution:
         parts = (np.diff(maps, axis=axis).astype(np.float64) for axis in (2, 3))
         return self.smoothness * sum((part**2).sum(axis=(1, 2, 3)) for part in parts)
 
-    def _solve(self, image):
+    def _solve(self, image, known):
         residual = self._rows.T @ image @ self._columns
         maps, direction, energy = np.zeros_like(residual), 0.0, 1.0
         enough = _TOL**2 * np.sum(residual**2)
@@ -104,7 +109,7 @@ class UniformConvolution:
             solved = idctn(solved, axes=(1, 2), norm="ortho")
             before, energy = energy, np.sum(residual * solved)
             direction = solved + energy / before * direction
-            image_of = self._system(direction)
+            image_of = self._system(direction, known)
             curvature = np.sum(direction * image_of)
             # Extreme smoothness leaves the range of floats; what is found so far stays.
             if not (0 < energy < np.inf and 0 < curvature < np.inf):
@@ -114,8 +119,8 @@ class UniformConvolution:
             residual -= step * image_of
         return maps
 
-    def _system(self, maps):
-        drawn = self._rows @ maps @ self._columns.T
+    def _system(self, maps, known):
+        drawn = known * (self._rows @ maps @ self._columns.T)
         result = self._rows.T @ drawn @ self._columns
         for axis in (1, 2):
             slope = self.smoothness * np.diff(maps, axis=axis)

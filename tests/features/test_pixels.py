@@ -350,13 +350,12 @@ def test_bad_images(frozen):
     encoder = transformer.encoder_
     with pytest.raises(ValueError, match="holds images of shape"):
         transformer.transform(images(shape=(13, 10)))
-    holes = images()
-    holes[0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        transformer.fit(holes)
-    assert transformer.encoder_ is encoder
-    with pytest.raises(ValueError, match="NaN"):
-        transformer.transform(holes)
+    endless = images()
+    endless[0, 0, 0] = np.inf
+    for method in (transformer.fit, transformer.transform):
+        with pytest.raises(ValueError, match="infinity"):
+            method(endless)
+        assert transformer.encoder_ is encoder
     # Frozen encoders do not look at what they are not fitted to.
     with pytest.raises(ValueError, match="holds images of shape"):
         transformer.set_params(encoder=FrozenEstimator(encoder)).fit(images(shape=(13, 10)))

@@ -1,16 +1,16 @@
 """Sparse maps beside smooth ones: against the joint optimum, and what any inference owes."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.convolution import explicit_matrix
+from reference.images import collection
 from scipy.linalg import block_diag
 from scipy.sparse import csr_array
 from sklearn.linear_model import Lasso
 from sklearn.utils.parallel import Parallel
 
+from skdeconv._drawing import Drawing, SmoothDrawing
 from skdeconv._penalty import PowerPenalty
 from skdeconv.inference import SOLVERS, infer, solve_with_low
 from skdeconv.operators import Convolution, UniformConvolution
@@ -286,11 +286,12 @@ def test_arguments_are_left_alone(name):
 def test_a_pass_in_chunks_is_the_whole(name, p, n_jobs, monkeypatch):
     operator, uniform, images = make("colour", n_samples=5)
     penalty = PowerPenalty(p)
-    function = partial(solve_with_low, SOLVERS[name].solve, uniform)
     expected = solve(name, operator, uniform, images, p)
     monkeypatch.setattr("skdeconv.inference._pass._CHUNK", 2 * int(np.prod(operator.maps_shape)))
     parallel = Parallel(n_jobs=n_jobs)
-    found = infer(function, operator, images, penalty, WEIGHT, parallel=parallel)
+    smooth = SmoothDrawing(uniform.filter_size, uniform.smoothness, 2, images.dtype)
+    drawing, parts = Drawing(operator.filters, smooth), collection(images)
+    found = infer(SOLVERS[name].solve, drawing, parts, penalty, WEIGHT, parallel=parallel)
     assert_array_equal(found.maps.toarray(), expected.maps.toarray())
     for field in ("low", "cost", "n_iter", "optimality", "converged"):
         assert_array_equal(getattr(found, field), getattr(expected, field))

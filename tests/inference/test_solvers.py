@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from reference.images import collection
 from scipy.sparse import csr_array
 from sklearn.utils.parallel import Parallel
 
+from skdeconv._drawing import Drawing
 from skdeconv._penalty import PowerPenalty
 from skdeconv.inference import SOLVERS, infer
 from skdeconv.operators import Convolution
@@ -257,7 +259,14 @@ def test_a_pass_in_chunks_is_the_solver(name, p, n_jobs, monkeypatch):
     for start in (None, init):
         expected = function(operator, images, penalty, 5.0, init=start, max_iter=10)
         found = infer(
-            function, operator, images, penalty, 5.0, init=start, parallel=parallel, max_iter=10
+            function,
+            Drawing(operator.filters),
+            collection(images),
+            penalty,
+            5.0,
+            init=start,
+            parallel=parallel,
+            max_iter=10,
         )
         assert isinstance(found.maps, csr_array)
         assert_same(found, expected)

@@ -52,7 +52,7 @@ def explicit(maps, images, filters_shape, images_shape):
 
 def test_statistics_are_the_explicit_products(problem):
     filters_shape, images_shape, maps, images = problem
-    statistics = Statistics(filters_shape, images_shape)
+    statistics = Statistics(filters_shape)
     statistics.add(maps, images)
     gram, cross = explicit(maps, images, filters_shape, images_shape)
     np.testing.assert_allclose(statistics.gram, gram, atol=1e-10)
@@ -61,7 +61,7 @@ def test_statistics_are_the_explicit_products(problem):
 
 def test_statistics_add_up_and_fade(problem):
     filters_shape, images_shape, maps, images = problem
-    statistics = Statistics(filters_shape, images_shape)
+    statistics = Statistics(filters_shape)
     statistics.add(maps[:3], images[:3])
     statistics.fade(0.25)
     statistics.add(maps[3:], images[3:])
@@ -74,7 +74,7 @@ def test_statistics_add_up_and_fade(problem):
 
 def test_fading_to_nothing_leaves_only_what_is_new(problem):
     filters_shape, images_shape, maps, images = problem
-    statistics = Statistics(filters_shape, images_shape)
+    statistics = Statistics(filters_shape)
     statistics.add(maps, images)
     for factor in (0.0, 1e-8, 1e-8):
         statistics.fade(factor)
@@ -87,7 +87,7 @@ def test_fading_to_nothing_leaves_only_what_is_new(problem):
 def test_rescaling_follows_the_maps(problem):
     filters_shape, images_shape, maps, images = problem
     norms = np.linspace(0.5, 2, filters_shape[0])
-    statistics = Statistics(filters_shape, images_shape)
+    statistics = Statistics(filters_shape)
     statistics.add(maps, images)
     statistics.rescale(norms)
     scaled = maps.toarray().reshape(len(images), filters_shape[0], -1) * norms[:, None]
@@ -100,7 +100,7 @@ def test_rescaling_follows_the_maps(problem):
 def test_cleared_filters_leave_no_trace(problem, kind):
     filters_shape, images_shape, maps, images = problem
     filters = np.random.default_rng(1).standard_normal(filters_shape)
-    cleared, other = kind(filters_shape, images_shape), kind(filters_shape, images_shape)
+    cleared, other = kind(filters_shape), kind(filters_shape)
     cleared.add(maps, images)
     cleared.clear([0], flattened(filters))
     operator = Convolution(filters, images_shape[1:])
@@ -118,7 +118,7 @@ def test_cleared_filters_leave_no_trace(problem, kind):
 
 def test_kept_maps_are_the_same_problem(problem):
     filters_shape, images_shape, maps, images = problem
-    kept = KeptMaps(filters_shape, images_shape)
+    kept = KeptMaps(filters_shape)
     kept.add(maps[:3], images[:3])
     kept.fade(0.25)
     kept.add(maps[3:], images[3:])
@@ -135,8 +135,8 @@ def test_kept_maps_are_the_same_problem(problem):
 
 
 def test_no_maps_no_statistics(problem):
-    filters_shape, images_shape, maps, images = problem
-    statistics = Statistics(filters_shape, images_shape)
+    filters_shape, _, maps, images = problem
+    statistics = Statistics(filters_shape)
     statistics.add(csr_array(maps.shape), images)
     assert not statistics.gram.any()
     assert not statistics.cross.any()

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skdeconv.inference import AdaptedMaps, adapt
 from skdeconv.learning import descend_through
 from skdeconv.learning._through import patch_sums
-from skdeconv.operators import Composition, Convolution, Unpooling, pool
+from skdeconv.operators import Composition, Convolution, Masked, Unpooling, pool
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
 # Filters (n_filters, n_channels, h, w), and the image (height, width) that they draw.
@@ -280,3 +280,41 @@ def test_filters_for_maps_that_were_inferred_draw_the_images_better(dtype):
     found = descend_through(filters, lowers, maps, 2)
     assert found.dtype == dtype
     assert error_of(found, lowers, maps, images) < 0.97 * before
+
+
+def with_missing_pixels(lowers, images):
+    """The same below a mask of each image, whose missing pixels are zeros; and the masks."""
+    known = [
+        np.random.default_rng(seed).random(image.shape[1:]) > 0.3
+        for seed, image in enumerate(images)
+    ]
+    lowers = [Masked(lower, mask) for lower, mask in zip(lowers, known, strict=True)]
+    return lowers, [image * mask for image, mask in zip(images, known, strict=True)], known
+
+
+@each_kind
+def test_missing_pixels_are_no_rows_of_the_least_squares_problem(kind):
+    filters, lowers, maps, images = problem(kind)
+    matrix, target = explicit(filters.shape, lowers, maps, images)
+    masked, images, known = with_missing_pixels(lowers, images)
+    maps = with_residuals(filters, masked, maps, images)
+    rows = np.concatenate([mask.ravel() for mask in known])
+    solution = np.linalg.lstsq(matrix[rows], target[rows])[0]
+    assert np.linalg.cond(matrix[rows]) < 1000
+    found = descend_through(filters, masked, maps, 10 * filters.size)
+    assert_allclose(found.ravel(), solution, atol=1e-6)
+    everywhere = np.linalg.lstsq(matrix, target)[0]
+    assert np.abs(everywhere - solution).max() > 0.01
+
+
+def test_images_of_several_sizes_share_the_filters():
+    filters, _, maps, images = problem("alone")
+    size, rng = (5, 12), np.random.default_rng(0)
+    operator = Convolution(filters, size)
+    index = np.flatnonzero(rng.random(int(np.prod(operator.maps_shape))) < 0.3)
+    maps.append(AdaptedMaps(index, rng.standard_normal(len(index)), None, 0.0, None))
+    images.append(rng.standard_normal((1, *operator.images_shape)))
+    maps = with_residuals(filters, [None] * 3, maps, images)
+    matrix, target = explicit(filters.shape, [None] * 3, maps, images)
+    found = descend_through(filters, [None] * 3, maps, 3 * filters.size)
+    assert_allclose(found.ravel(), np.linalg.lstsq(matrix, target)[0], atol=1e-8)

@@ -18,7 +18,7 @@ def data(request):
 
 
 def problem_of(kind, filters, maps, images):
-    problem = kind(filters.shape, images.shape[1:])
+    problem = kind(filters.shape)
     problem.add(maps, images)
     return problem
 
@@ -84,7 +84,7 @@ def test_redraw_takes_bad_patches():
     images = np.zeros((2, 1, 10, 10))
     images[1, 0, 4:7, 4:7] = np.arange(1, 10).reshape(3, 3)
     filters = normalized(np.ones((3, 1, 3, 3)))
-    drawn = redraw(filters, np.array([1]), images, None, np.random.RandomState(0))
+    drawn = redraw(filters, np.array([1]), [images], None, np.random.RandomState(0))
     np.testing.assert_array_equal(drawn[[0, 2]], filters[[0, 2]])
     assert not np.array_equal(drawn[1], filters[1])
     assert np.linalg.norm(drawn[1]) == pytest.approx(1)
@@ -94,5 +94,5 @@ def test_redraw_takes_bad_patches():
 
 def test_redraw_from_nothing_changes_nothing():
     filters = normalized(np.ones((3, 1, 3, 3)))
-    drawn = redraw(filters, np.arange(3), np.zeros((2, 1, 8, 8)), None, np.random.RandomState(0))
+    drawn = redraw(filters, np.arange(3), [np.zeros((2, 1, 8, 8))], None, np.random.RandomState(0))
     np.testing.assert_array_equal(drawn, filters)

@@ -205,3 +205,74 @@ def test_images_are_left_alone():
     before = images.copy()
     UniformConvolution((3, 3), (1, 6, 7), 1.0, np.float64).fit(images)
     assert_array_equal(images, before)
+
+
+def solved_where_known(filter_size, smoothness, images):
+    """Smooth maps by the normal equations over known pixels; zeros where a channel has none."""
+    A = drawing_matrix(filter_size, images.shape[1:])
+    height, width = np.add(filter_size, images.shape[2:]) - 1
+    D = gradient_matrix(height, width)
+    maps = np.zeros((*images.shape[:2], height, width))
+    for i, c in np.ndindex(images.shape[:2]):
+        y = images[i, c].ravel()
+        seen = ~np.isnan(y)
+        if seen.any():
+            system = A[seen].T @ A[seen] + smoothness * D.T @ D
+            maps[i, c] = np.linalg.solve(system, A[seen].T @ y[seen]).reshape(height, width)
+    return maps
+
+
+@each_smoothness
+@each_shape
+def test_missing_pixels_leave_the_normal_equations(filter_size, images_shape, smoothness):
+    images = draw((4, *images_shape)) + 5
+    for image, share in zip(images, (0.1, 0.5, 0.9, 1.0), strict=True):
+        image[np.random.default_rng(1).random(images_shape) < share] = np.nan
+    uniform = UniformConvolution(filter_size, images_shape, smoothness, np.float64)
+    maps, roughness = uniform.fit(images)
+    expected = solved_where_known(filter_size, smoothness, images)
+    assert_allclose(maps, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    assert_allclose(roughness, uniform.roughness(expected), rtol=1e-3, atol=1e-8)
+    assert not maps[3].any()
+
+
+@pytest.mark.parametrize("smoothness", [0.01, 1.0, 1000.0])
+def test_large_holes_are_filled_smoothly(smoothness):
+    images = draw((1, 1, 31, 28)) + np.linspace(-3, 3, 28)
+    images[..., 5:22, 3:25] = np.nan
+    uniform = UniformConvolution((5, 5), (1, 31, 28), smoothness, np.float64)
+    maps, _ = uniform.fit(images)
+    expected = solved_where_known((5, 5), smoothness, images)
+    # In the middle of a hole the maps are hardly determined at low smoothness; the cost is.
+    assert_allclose(maps, expected, atol=5e-3 * np.abs(expected).max())
+    costs = [
+        np.nansum((uniform.forward(z) - images) ** 2) + uniform.roughness(z)[0]
+        for z in (maps, expected)
+    ]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-7)
+
+
+def test_known_pixels_of_one_value_are_drawn_exactly():
+    images = np.full((1, 2, 9, 8), 7.0)
+    images[:, 0, 2:8, 1:7], images[:, 1] = np.nan, np.nan
+    uniform = UniformConvolution((3, 3), (2, 9, 8), 1.0, np.float64)
+    maps, roughness = uniform.fit(images)
+    assert_allclose(maps[0, 0], 7 / 3, rtol=1e-12)
+    assert not maps[0, 1].any()
+    assert roughness[0] < 1e-20
+
+
+@each_dtype
+def test_images_with_missing_pixels_leave_the_others_alone(dtype):
+    images = draw((4, 2, 9, 8), dtype)
+    complete = images.copy()
+    images[1, 0, 2:5], images[3, :, 4, 4] = np.nan, np.nan
+    uniform = UniformConvolution((3, 4), (2, 9, 8), 1.0, dtype)
+    maps, roughness = uniform.fit(images)
+    assert maps.dtype == dtype
+    expected, rough = uniform.fit(complete)
+    assert_array_equal(maps[::2], expected[::2])
+    assert_array_equal(roughness[::2], rough[::2])
+    for one in (1, 3):
+        assert not np.array_equal(maps[one], expected[one])
+        assert_array_equal(uniform.fit(images[[one]])[0][0], maps[one])

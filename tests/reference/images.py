@@ -1,5 +1,8 @@
-"""Small images that sparse maps and random filters have drawn."""
+"""Small images that sparse maps and random filters have drawn, and collections of arrays."""
 
+import numpy as np
+
+from skdeconv._collection import Images
 from skdeconv.datasets import make_sparse_images
 
 
@@ -7,3 +10,9 @@ def images_of(*shape, n_samples=4, **options):
     """Images of the given shape."""
     options = {"n_filters": 2, "filter_size": 3, "density": 0.03, "random_state": 0} | options
     return make_sparse_images(n_samples, shape, **options).images
+
+
+def collection(stack):
+    """A channels-first stack as the collection that estimators work on."""
+    sizes = np.broadcast_to(stack.shape[2:], (len(stack), 2))
+    return Images(np.moveaxis(stack, 1, -1), sizes, stack.shape[1], stack.dtype)

@@ -1,4 +1,4 @@
-"""Preparing images: local contrast normalisation, as scikit-learn transformers."""
+"""Local contrast normalisation as a scikit-learn transformer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import ndimage
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._images import check_image_shape, check_images, full_shape, images_in_layout
+from skdeconv._persistence import Versioned
 from skdeconv._validation import (
     check_flag,
     check_in,
@@ -19,17 +18,15 @@ from skdeconv._validation import (
     check_real,
     restored_on_failure,
 )
-
-__all__ = ["LocalContrastNormalizer"]
+from skdeconv.preprocessing._contrast import grey, normalise
 
 _BOUNDARIES = ("reflect", "mirror", "nearest", "wrap", "constant")
 _REC_601 = (0.299, 0.587, 0.114)
-_LAPLACIAN = np.array([[1.0, 4.0, 1.0], [4.0, -20.0, 4.0], [1.0, 4.0, 1.0]]) / 6
 # Temporaries are a few times this many numbers, however many images there are.
 _PIXELS_AT_ONCE = 2**20
 
 
-class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Remove the local mean of images and divide by their local standard deviation.
 
     Filters learned from raw photos are spent on slow changes of brightness; after this step
@@ -78,12 +75,12 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
     image_shape : tuple of int or None, default=None
         Shape of the images that rows hold: (length,), (height, width) or (height, width,
         n_channels). None reads rows as signals of one channel. Stacks and lists of images carry
-        their own shape, which must then agree.
+        their own shape, which must then agree; None takes lists of mixed sizes as well.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Shape of one image seen in ``fit``.
+        Shape of one image seen in ``fit``; height and width are None where they differ.
     n_features_in_ : int
         Number of values of one image. Not set by ``fit`` on a list of images.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -104,6 +101,15 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
     ``boundary="constant"`` the jump from its border to the zeros outside is contrast.
 
     An axis of one pixel is not filtered: for a signal the Laplacian is [1, -2, 1].
+
+    NaN marks a missing pixel, in one channel or, with ``grey``, in all. It stays NaN, and the
+    others are computed from known pixels alone: with :math:`M` one where a pixel is known and
+    zero elsewhere, :math:`G x` becomes :math:`G(M x) / G M`, the weighted mean of the known pixels
+    in the window, and every mean, median and range is taken over known pixels. The Laplacian is
+    the sum of :math:`k_j (x_j - x_0)` over the known neighbours :math:`j` of pixel 0, as if a
+    missing one had the value of the centre: what "reflect" makes of the end of a signal. The
+    zeros beyond the border of "constant" are known. Images without NaN are not affected, and a
+    change of the holes has local effects alone but for the floor and ``zero_mean``.
 
     Three published recipes:
 
@@ -141,6 +147,14 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
     (5, 1200)
     >>> normalizer.get_feature_names_out()[:2]
     array(['y0_x0', 'y0_x1'], dtype=object)
+
+    Lists may hold images of several sizes, and pixels may be missing:
+
+    >>> mixed = [photos[0, ..., 0] / 255, photos[1, :20, :, 0] / 255]
+    >>> mixed[1][3, 4] = np.nan
+    >>> result = LocalContrastNormalizer().fit_transform(mixed)
+    >>> [image.shape for image in result], np.isnan(result[1]).sum()
+    ([(40, 30), (20, 30)], np.int64(1))
     """
 
     def __init__(
@@ -175,7 +189,8 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         ----------
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, n_channels), or list of images
-            The images, finite real numbers.
+            The images, real numbers; NaN where a pixel is missing. The images of a list may be
+            of several sizes, and a sequence that is neither list nor array is read one by one.
         y : None
             Ignored.
 
@@ -189,14 +204,14 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         TypeError
             If a parameter is of the wrong type, or ``X`` is sparse.
         ValueError
-            If a parameter is out of range, or ``X`` is empty, complex, not finite, does not fit
-            ``image_shape``, or has channels that ``grey`` cannot weigh. An earlier fit stays
-            usable.
+            If a parameter is out of range, or ``X`` is empty, complex, infinite, does not fit
+            ``image_shape``, has channels that ``grey`` cannot weigh, or holds an image without a
+            known pixel. An earlier fit stays usable.
         """
         with restored_on_failure(self):
             self._check_parameters()
             expected = check_image_shape(self.image_shape)
-            _, _, shape = check_images(self, X, image_shape=expected, reset=True)
+            _, _, shape = check_images(self, X, image_shape=expected, reset=True, power=0)
             self._check_channels(shape)
             self.image_shape_ = shape
         return self
@@ -208,32 +223,42 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         ----------
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, n_channels), or list of images
-            Images of the shape seen in ``fit``.
+            Images of the shape seen in ``fit``; where that was a list, of its number of channels.
+            NaN where a pixel is missing.
 
         Returns
         -------
         X_new : ndarray or list of ndarray, float64 or float32
             The images in the layout of ``X``: rows, a stack or a list. With ``grey`` they have no
-            channel axis.
+            channel axis. NaN where a pixel was missing.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         ValueError
-            If ``X`` is empty, complex, not finite or of another shape than in ``fit``.
+            If ``X`` is empty, complex, infinite or of another shape than in ``fit``, or a channel
+            of an image has no known pixel.
         """
         check_is_fitted(self, "image_shape_")
-        images, layout, shape = check_images(self, X, reset=False)
+        images, layout, shape = check_images(self, X, reset=False, power=0)
         # Again, since parameters may have been set after fit.
         self._check_channels(shape)
         weights = self._grey_weights()
-        if weights is not None:
-            images, shape = _grey(images, weights), shape[:2]
-        result = np.empty_like(images)
-        for part in gen_batches(len(images), max(1, _PIXELS_AT_ONCE // images[0].size)):
-            result[part] = self._normalise(images[part])
-        return images_in_layout(result, layout, shape)
+        n_channels = images.n_channels if weights is None else 1
+        if layout == "list":
+            result = [None] * len(images)
+        else:
+            result = np.empty((len(images), n_channels, *images.size), images.dtype)
+        positions = np.arange(len(images))
+        for part in images.groups(lambda size: max(1, _PIXELS_AT_ONCE // (size[0] * size[1]))):
+            normalised = self._normalise(images.stack(part), positions[part], weights)
+            if layout == "list":
+                for i, image in zip(positions[part], normalised, strict=True):
+                    result[i] = image
+            else:
+                result[part] = normalised
+        return images_in_layout(result, layout, shape if weights is None else shape[:2])
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Name the columns of transformed rows.
@@ -268,8 +293,9 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
         return np.array(pixels, dtype=object)
 
     def __sklearn_tags__(self):
-        """Say that stacks of images are taken and that float32 is kept."""
+        """Say that stacks of images and missing pixels are taken and that float32 is kept."""
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -300,96 +326,26 @@ class LocalContrastNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstima
                 "Drop an alpha channel first, as in X[..., :3]."
             )
 
-    def _normalise(self, images):
-        """Normalise channels-first images."""
-        axes = tuple(axis for axis in (2, 3) if images.shape[axis] > 1)
-        if self.boundary != "constant":
-            images = _without_offset(images)
-        if self.kind == "laplacian":
-            result = _laplacian(images, axes, self.boundary)
-        else:
-            result = self._gaussian(images, axes)
-        if self.zero_mean:
-            result = result - result.mean(axis=(1, 2, 3), keepdims=True)
-        return result
-
-    def _gaussian(self, images, axes):
-        def blur(values):
-            radius = None if self.window is None else self.window // 2
-            return ndimage.gaussian_filter(
-                values, self.sigma, radius=radius, mode=self.boundary, axes=axes
+    def _normalise(self, images, positions, weights):
+        """Normalise channels-first images of one size, which stand at these positions of X."""
+        if weights is not None:
+            images = grey(images, weights)
+        unknown = np.isnan(images).all(axis=(2, 3))
+        if unknown.any():
+            i, channel = np.argwhere(unknown)[0]
+            where = f"in channel {channel}" if weights is None else "with all its channels"
+            raise ValueError(
+                f"X[{positions[i]}] has no known pixel {where}: there is nothing to normalise. "
+                "Leave the image out, or the channel."
             )
-
-        if not self.divisive:
-            return images - blur(images)
-        images = _of_unit_size(images)
-        noise = 32 * np.finfo(images.dtype).eps
-        mean = blur(images)
-        high_pass = images - mean
-        if self.two_pass:
-            deviation = np.sqrt(blur(high_pass**2))
-        else:
-            deviation = np.sqrt(np.maximum(blur(images**2) - mean**2, 0))
-            # The difference of two numbers about 1, before the root.
-            noise = noise**0.5
-        floor = _median(deviation, noise) if self.floor == "median" else _mean(deviation)
-        denominator = np.maximum(deviation, floor)
-        return np.divide(
-            high_pass, denominator, out=np.zeros_like(images), where=denominator > noise
+        return normalise(
+            images,
+            kind=self.kind,
+            sigma=self.sigma,
+            window=self.window,
+            boundary=self.boundary,
+            divisive=self.divisive,
+            two_pass=self.two_pass,
+            floor=self.floor,
+            zero_mean=self.zero_mean,
         )
-
-
-def _grey(images, weights):
-    """Weighted sum of three channels, as one; images of one channel as they are."""
-    if images.shape[1] == 1:
-        return images
-    red, green, blue = weights
-    return red * images[:, :1] + green * images[:, 1:2] + blue * images[:, 2:]
-
-
-def _laplacian(images, axes, boundary):
-    # Along an axis of one pixel nothing changes: the kernel is summed over it.
-    flat = tuple(axis - 2 for axis in (2, 3) if axis not in axes)
-    kernel = _LAPLACIAN.sum(axis=flat, keepdims=True)
-    return ndimage.convolve(images, kernel[None, None], mode=boundary)
-
-
-def _without_offset(images):
-    """Images less the middle of their range where it dominates; zeros where nothing but it is left.
-
-    High-passes ignore an offset but rounding does not. Other images pass unchanged, so that the
-    published recipes are met to the last bits.
-    """
-    low = images.min(axis=(2, 3), keepdims=True) / 2
-    high = images.max(axis=(2, 3), keepdims=True) / 2
-    middle, half_range = high + low, high - low
-    offset = np.where(np.abs(middle) / 4 > half_range, middle, 0)
-    rounding = 4 * np.finfo(images.dtype).eps * np.maximum(np.abs(high), np.abs(low))
-    return np.where(half_range > rounding, images - offset, 0)
-
-
-def _of_unit_size(images):
-    """Each channel times the power of two that brings it below one: squares stay in range."""
-    size = np.abs(images).max(axis=(2, 3), keepdims=True)
-    return np.ldexp(images, -np.frexp(size)[1])
-
-
-def _mean(deviation):
-    return deviation.mean(axis=(2, 3), keepdims=True)
-
-
-def _median(deviation, noise):
-    """Lower median of each channel, of its values above ``noise`` where the first is not."""
-    flat = deviation.reshape(-1, deviation[0, 0].size)
-    medians = [_lower_median(values) for values in flat]
-    for i, median in enumerate(medians):
-        if median <= noise:
-            medians[i] = _lower_median(flat[i][flat[i] > noise])
-    return np.array(medians, deviation.dtype).reshape(*deviation.shape[:2], 1, 1)
-
-
-def _lower_median(values):
-    if values.size == 0:
-        return 0
-    middle = (values.size - 1) // 2
-    return np.partition(values, middle)[middle]

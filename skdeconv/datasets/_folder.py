@@ -1,0 +1,303 @@
+"""A folder of images that are read one by one, when they are asked for."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from skdeconv._validation import check_flag, check_in, check_integer
+from skdeconv.datasets._reading import pillow, read_image
+
+EXTENSIONS = (
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+
+
+class ImageFolder:
+    """The images of a folder and its sub-folders, each read when it is asked for.
+
+    A light sequence that stands where a list of images may stand, also in scikit-learn's splits:
+    ``folder[i]`` reads one image, whereas slices, index arrays and boolean masks give the
+    sub-folder of those images and read nothing. ``cross_val_score(pipeline, folder,
+    folder.labels)`` so never holds all images in memory.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder. Files that end in .bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff or
+        .webp, in capitals or not, are taken, at any depth and sorted by their relative path as
+        a string. Names that begin with a dot are ignored.
+    labels : None, "folders" or array-like of length n_files, default=None
+        What ``labels`` holds: nothing, for each image the name of the sub-folder of ``path``
+        that it lies in, at any depth, or the given values in the order of the sorted files.
+    color : bool, default=False
+        Whether images are of shape (height, width, 3). Otherwise they are grey, of shape
+        (height, width), by the weights of Rec. 601.
+    dtype : {"float32", "float64"} or dtype, default="float32"
+        Type of the values.
+    size : int or None, default=None
+        Longest side in pixels to which larger images are reduced, with a Lanczos filter; smaller
+        ones stay as they are. None keeps every size.
+    prepare : callable or None, default=None
+        ``prepare(image)`` returns what stands for the image, such as
+        ``lambda image: normalizer.transform(image[None])[0]`` with a fitted
+        :class:`skdeconv.preprocessing.LocalContrastNormalizer`. It runs at every access.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about files that cannot be read. "raise" reads nothing in advance, and access
+        to such a file raises; "skip" reads every file once to leave those out.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder, as an absolute path.
+    files : tuple of str
+        Path of each image relative to ``path``, with forward slashes.
+    labels : ndarray of length n_samples, or None
+        Label of each image.
+    shape : tuple of one int
+        The number of images.
+    skipped : tuple of str
+        Files that ``on_error="skip"`` has left out. A sub-folder has those of the whole folder.
+    n_skipped : int
+        Their number.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``path`` does not exist.
+    NotADirectoryError
+        If it is no folder.
+    ImportError
+        If Pillow is not installed.
+    TypeError
+        If a parameter is of the wrong type.
+    ValueError
+        If a parameter has a wrong value; if there is no image, or none that can be read; if
+        ``labels`` is of another length, or is "folders" and images lie directly in ``path``.
+        At access, if the file cannot be read: empty, truncated, no image, or so large that
+        Pillow suspects a decompression bomb.
+
+    See Also
+    --------
+    load_sample_photos : Photos that scikit-learn ships, as an array.
+
+    Notes
+    -----
+    Values are in [0, 1] whatever the depth of the file. Images are turned as their EXIF
+    orientation says. Palettes are resolved, CMYK and the like become RGB; colour profiles are not
+    applied. Transparent pixels are laid on white. Of an animation, or a file of several pages, the
+    first is read. Grey images of 16 bits keep their precision; of 16-bit colour Pillow
+    keeps 8 bits. Grey values of 32 bits are read if integers keep to 0 to 65535 or floats to
+    0 to 1; other ranges have no known scale and are errors.
+
+    No file stays open, so that threads and processes may share a folder. A pickled folder holds
+    paths, not pixels: where it is loaded, the files must be in the same place. For the same reason
+    caches such as ``Pipeline(memory=...)`` do not notice when a file changes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from skdeconv.datasets import ImageFolder
+    >>> with tempfile.TemporaryDirectory() as path:
+    ...     for name, grey in (("night", 0), ("snow", 255)):
+    ...         Path(path, name).mkdir()
+    ...         pixels = np.full((4, 6), grey, dtype=np.uint8)
+    ...         Image.fromarray(pixels).save(Path(path, name, "photo.png"))
+    ...     folder = ImageFolder(path, "folders")
+    ...     [float(image.mean()) for image in folder]
+    [0.0, 1.0]
+    >>> folder.shape, folder.files, folder.labels.tolist()
+    ((2,), ('night/photo.png', 'snow/photo.png'), ['night', 'snow'])
+    >>> folder[folder.labels == "snow"].files
+    ('snow/photo.png',)
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        labels=None,
+        *,
+        color: bool = False,
+        dtype="float32",
+        size: int | None = None,
+        prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+        on_error: str = "raise",
+    ):
+        pillow()
+        self.path = _check_path(path)
+        self.color = check_flag("color", color)
+        self.dtype = _check_dtype(dtype)
+        self.size = None if size is None else check_integer("size", size, min_val=1)
+        if not (prepare is None or callable(prepare)):
+            raise TypeError(f"prepare must be a function of one image, or None; got {prepare!r}.")
+        self.prepare = prepare
+        self.on_error = check_in("on_error", on_error, ["raise", "skip"])
+        self.files = _image_files(self.path)
+        self.labels = _check_labels(labels, self.files, self.path)
+        self.skipped: tuple[str, ...] = ()
+        if on_error == "skip":
+            self._leave_out_unreadable()
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of images, as a tuple."""
+        return (len(self.files),)
+
+    @property
+    def n_skipped(self) -> int:
+        """The number of files left out."""
+        return len(self.skipped)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        skipped = f", {self.n_skipped} skipped" if self.skipped else ""
+        return f"<ImageFolder of {len(self)} images in {str(self.path)!r}{skipped}>"
+
+    def __getitem__(self, key):
+        """One image for an integer; an ``ImageFolder`` for a slice, array or mask.
+
+        scikit-learn asks for ``folder[indices, ...]``, which is ``folder[indices]``.
+        """
+        chosen = np.arange(len(self))[key]
+        if chosen.ndim == 0:
+            return self._image(self.files[chosen])
+        if chosen.ndim > 1:
+            raise IndexError(f"An ImageFolder has one dimension, got the index {key!r}.")
+        return self._sub_folder(chosen)
+
+    def _sub_folder(self, chosen):
+        folder = copy.copy(self)
+        folder.files = tuple(self.files[i] for i in chosen)
+        folder.labels = None if self.labels is None else self.labels[chosen]
+        return folder
+
+    def _read(self, name):
+        return read_image(self.path / name, color=self.color, dtype=self.dtype, size=self.size)
+
+    def _image(self, name):
+        image = self._read(name)
+        if self.prepare is None:
+            return image
+        try:
+            return self.prepare(image)
+        except Exception as error:
+            error.add_note(f"This was prepare, called on the image {self.path / name}.")
+            raise
+
+    def _leave_out_unreadable(self):
+        readable, last_error = [], None
+        for i, name in enumerate(self.files):
+            try:
+                self._read(name)
+            except ValueError as error:
+                self.skipped += (name,)
+                last_error = error
+            else:
+                readable.append(i)
+        if not readable:
+            raise ValueError(
+                f"None of the {len(self)} images in path {self.path} can be read."
+            ) from last_error
+        folder = self._sub_folder(readable)
+        self.files, self.labels = folder.files, folder.labels
+
+
+def _check_path(path):
+    try:
+        # Absolute, because workers may run in another directory.
+        folder = Path(path).absolute()
+    except TypeError as error:
+        raise TypeError(f"path must be a string or a path, got {path!r}.") from error
+    if not folder.exists():
+        raise FileNotFoundError(f"path must be a folder of images, {folder} does not exist.")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"path must be a folder of images, {folder} is a file.")
+    return folder
+
+
+def _check_dtype(dtype):
+    message = f'dtype must be "float32" or "float64", got {dtype!r}.'
+    if dtype is None:  # which NumPy takes as float64
+        raise TypeError(message)
+    try:
+        checked = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(message) from error
+    if checked not in (np.float32, np.float64):
+        raise ValueError(message)
+    return checked
+
+
+def _image_files(root):
+    """Relative paths of the images under a folder, in an order that no system changes."""
+    files = []
+    for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
+        folders[:] = [name for name in folders if _is_to_visit(Path(folder, name))]
+        files += [
+            Path(folder, name).relative_to(root).as_posix()
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+        ]
+    if not files:
+        raise ValueError(f"path {root} holds no image: no file ends in {', '.join(EXTENSIONS)}.")
+    return tuple(sorted(files))
+
+
+def _raise(error):
+    raise error
+
+
+def _is_to_visit(folder):
+    """Whether a folder is neither hidden nor a link to one of those on the way to it."""
+    if folder.name.startswith("."):
+        return False
+    target = folder.resolve()
+    on_the_way = folder.parents if folder.is_symlink() else ()
+    return not any(parent.resolve().is_relative_to(target) for parent in on_the_way)
+
+
+def _check_labels(labels, files, root):
+    if labels is None:
+        return None
+    if isinstance(labels, str):
+        check_in("labels", labels, [None, "folders"])
+        bare = [name for name in files if "/" not in name]
+        if bare:
+            raise ValueError(
+                f'labels="folders" needs every image in a sub-folder of path {root}; {len(bare)} '
+                f"lie directly in it, such as {bare[0]}."
+            )
+        return np.array([name.split("/")[0] for name in files])
+    try:
+        array = np.array(labels)
+    except ValueError as error:  # ragged
+        raise ValueError(f"labels must be of one shape, got {labels!r}.") from error
+    if array.ndim == 0:
+        raise TypeError(f'labels must be None, "folders" or an array-like, got {labels!r}.')
+    if len(array) != len(files):
+        raise ValueError(
+            f"labels must hold one label for each of the {len(files)} images in {root}, got "
+            f"{len(array)}."
+        )
+    return array
