@@ -11,6 +11,7 @@ import platform
 import tempfile
 import time
 import warnings
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from skdeconv import DeconvNetLayer, __version__
 from skdeconv._penalty import PowerPenalty
 from skdeconv.inference import SOLVERS
+from skdeconv.inference._known import solve_known
 from skdeconv.operators import Convolution
 
 VARIABLE = "SKDECONV_DATA"
@@ -88,7 +90,7 @@ class Problem:
     filters : ndarray of shape (n_filters, h, w)
         Filters of unit norm.
     image : ndarray of shape (height, width)
-        The image.
+        The image; NaN marks a missing pixel, which leaves the squared error.
     lam : float
         Weight of the squared error.
     positive : bool, default=False
@@ -108,11 +110,15 @@ class Problem:
             slice(f - 1, f - 1 + n) for f, n in zip(filters.shape[1:], image.shape, strict=True)
         )
 
-    def residual(self, maps):
-        """Image less its reconstruction from maps of shape ``maps_shape``."""
+    def draw(self, maps):
+        """The reconstruction from maps of shape ``maps_shape``."""
         spectrum = fft.rfft2(maps.astype(np.float64), self._size)
         drawn = fft.irfft2(np.einsum("kij,kij->ij", spectrum, self._spectrum), self._size)
-        return self.image - drawn[self._inside]
+        return drawn[self._inside]
+
+    def residual(self, maps):
+        """Image less its reconstruction; 0 where it is unknown."""
+        return np.nan_to_num(self.image - self.draw(maps))
 
     def cost(self, maps) -> float:
         """lam / 2 of the squared error, plus the sum of moduli."""
@@ -127,7 +133,8 @@ class Problem:
         inner = fft.irfft2(fft.rfft2(padded) * np.conj(self._spectrum), self._size)
         inner = self.lam * inner[:, : self.maps_shape[1], : self.maps_shape[2]]
         scale = 1 / max(1.0, inner.max() if self.positive else np.abs(inner).max())
-        dual = self.lam * scale * (np.sum(error * self.image) - scale / 2 * np.sum(error**2))
+        explained = np.nansum(error * self.image)
+        dual = self.lam * scale * (explained - scale / 2 * np.sum(error**2))
         cost = self.cost(maps)
         return (cost - dual) / cost
 
@@ -141,7 +148,7 @@ def infer(operator: Convolution, problem: Problem, tol: float, max_iter: int = 5
     """Maps by the default solver at a tolerance on the duality gap, as one CSR row."""
     images = problem.image[None, None].astype(operator.dtype)
     penalty = PowerPenalty(positive=problem.positive)
-    solve = SOLVERS["coordinate_descent"].solve
+    solve = partial(solve_known, SOLVERS["coordinate_descent"].solve)
     return solve(operator, images, penalty, problem.lam, tol=tol, max_iter=max_iter).maps
 
 

@@ -28,6 +28,7 @@ sporco.fft.pyfftw_threads = 1
 # relaxation below 1.9.
 FAST = {"FastSolve": True, "HighMemSolve": True, "AutoRho": {"Enabled": False}}
 RELAXATION = 1.98
+MOST_ITERATIONS = 300
 
 
 def fft_sizes(least: int, most: int) -> list[int]:
@@ -44,10 +45,13 @@ def fft_sizes(least: int, most: int) -> list[int]:
 
 
 def padded(image: np.ndarray, filter_shape: tuple, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image behind h - 1 rows and w - 1 columns of zeros on a square, and its mask."""
+    """Image behind h - 1 rows and w - 1 columns of zeros on a square, and its mask.
+
+    Missing pixels, which are NaN, are zeros behind the mask as well.
+    """
     signal, mask = np.zeros((2, size, size), dtype=np.float32)
     inside = tuple(slice(f - 1, f - 1 + n) for f, n in zip(filter_shape, image.shape, strict=True))
-    signal[inside], mask[inside] = image, 1
+    signal[inside], mask[inside] = np.nan_to_num(image), ~np.isnan(image)
     return signal, mask
 
 
@@ -102,7 +106,7 @@ class SetUp:
     peer: str
     rho: float
     size: int
-    n_iter: int = field(default=300)
+    n_iter: int = field(default=MOST_ITERATIONS)
 
     def solver(self, problem: Problem, callback=None):
         """SPORCO's solver object, ready to run."""
@@ -121,7 +125,7 @@ class SetUp:
             enough = solver.k + 1 >= first
             return enough and problem.cost(sparse_maps(solver, problem)) <= target
 
-        solver = self.solver(problem, reached)
+        solver = SetUp(self.peer, self.rho, self.size, MOST_ITERATIONS).solver(problem, reached)
         solver.solve()
         n_iter = getattr(solver, "cbpdn", solver).k
         return SetUp(self.peer, self.rho, self.size, n_iter)
