@@ -149,7 +149,7 @@ def test_many_images_are_worked_through_in_parts(monkeypatch):
     images = photos(7, 6, 5)
     whole = LocalContrastNormalizer().fit_transform(images)
     for pixels in (1, 60, 100):
-        monkeypatch.setattr("skdeconv.preprocessing._normalizer._PIXELS_AT_ONCE", pixels)
+        monkeypatch.setattr("skdeconv._collection._PIXELS", pixels)
         np.testing.assert_array_equal(LocalContrastNormalizer().fit_transform(images), whole)
 
 

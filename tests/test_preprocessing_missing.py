@@ -262,7 +262,7 @@ def test_mixed_sizes(container, channels, grey, monkeypatch):
     images = mixed(np.float32, channels)
     normalizer = LocalContrastNormalizer(grey=grey)
     for pixels in (2**20, 150):
-        monkeypatch.setattr("skdeconv.preprocessing._normalizer._PIXELS_AT_ONCE", pixels)
+        monkeypatch.setattr("skdeconv._collection._PIXELS", pixels)
         result = normalizer.fit(container(images)).transform(container(images))
         assert isinstance(result, list)
         for image, got in zip(images, result, strict=True):
@@ -330,7 +330,7 @@ def test_an_image_without_known_pixels_is_named(layout):
 
 
 def test_a_channel_without_known_pixels_is_named(monkeypatch):
-    monkeypatch.setattr("skdeconv.preprocessing._normalizer._PIXELS_AT_ONCE", 60)
+    monkeypatch.setattr("skdeconv._collection._PIXELS", 60)
     images = RNG.random((5, 6, 5, 3))
     images[3, ..., 1] = np.nan
     normalizer = LocalContrastNormalizer().fit(images)

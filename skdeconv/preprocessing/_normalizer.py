@@ -22,8 +22,6 @@ from skdeconv.preprocessing._contrast import grey, normalise
 
 _BOUNDARIES = ("reflect", "mirror", "nearest", "wrap", "constant")
 _REC_601 = (0.299, 0.587, 0.114)
-# Temporaries are a few times this many numbers, however many images there are.
-_PIXELS_AT_ONCE = 2**20
 
 
 class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -251,7 +249,7 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         else:
             result = np.empty((len(images), n_channels, *images.size), images.dtype)
         positions = np.arange(len(images))
-        for part in images.groups(lambda size: max(1, _PIXELS_AT_ONCE // (size[0] * size[1]))):
+        for part in images.portions():
             normalised = self._normalise(images.stack(part), positions[part], weights)
             if layout == "list":
                 for i, image in zip(positions[part], normalised, strict=True):
