@@ -1,4 +1,4 @@
-"""Configuration of the documentation build; nothing in it needs the network."""
+"""Configuration of the documentation build. It needs no network."""
 
 import skdeconv
 
@@ -19,15 +19,15 @@ exclude_patterns = ["_build", "_templates", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
 default_role = "literal"
 
-# Every reference to a name of our own must resolve; those of other projects cannot, offline.
+# References to names of this package must resolve. Those of other projects cannot, offline.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!skdeconv\.).*")]
 
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-# Docstrings are checked where they are shown. Not asked for: an extended summary, "See Also" and
-# examples everywhere, a verb at the start.
+# Checks of all docstrings that the API reference shows. Extended summaries, "See Also", examples
+# and a verb at the start are optional.
 numpydoc_validation_checks = {
     *("GL03", "GL05", "GL06", "GL07", "GL08", "GL10"),
     *("SS02", "SS03", "SS04"),
@@ -45,6 +45,8 @@ sphinx_gallery_conf = {
     "doc_module": "skdeconv",
     "reference_url": {"skdeconv": None},
     "plot_gallery": True,
+    # Two processes run the examples.
+    "parallel": 2,
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
@@ -58,4 +60,4 @@ html_theme_options = {
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"changes": []}
+html_sidebars = {"changes": [], "contributing": []}

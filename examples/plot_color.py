@@ -2,17 +2,18 @@
 Filters of colour photos
 ========================
 
-Images with channels need nothing special: a filter has as many channels as the images, and one map
-draws all of them, so that filters learn which colours go together.
+For images with several channels, a filter has one plane for each channel, and one map for all of
+them. Filters therefore learn which colours occur together.
 """
 
 # %%
 # The photos
 # ----------
-# JPEG files store colours at half the resolution of brightness, so that photos are halved first;
-# otherwise filters learn blocks of two by two pixels. Dividing by the local contrast would treat
-# every channel alone, and make grey walls and red flowers equally colourful. So the local mean is
-# removed, and each photo divided by one number, which leaves its colours as they are.
+# JPEG files store colours at half the resolution of brightness. The photos are reduced to half
+# their size, otherwise filters learn blocks of two by two pixels. Division by the local contrast
+# would treat every channel separately, and make grey walls as colourful as red flowers. Instead,
+# the local mean is subtracted, and each photo is divided by its standard deviation, which keeps its
+# colours.
 
 import numpy as np
 
@@ -30,21 +31,21 @@ images.shape
 # %%
 # The filters
 # -----------
-# Some filters are neutral edges, others patches of one colour or borders between two, such as blue
-# against orange.
+# Some filters are grey edges. Others are patches of one colour, or borders between two colours,
+# such as blue and orange.
 
 layer = DeconvNetLayer(n_filters=16, filter_size=7, lam=0.5, max_iter=8, random_state=0)
 layer.fit(images)
 FiltersDisplay.from_estimator(layer)
 
 # %%
-# The photo, drawn from its maps
-# ------------------------------
+# The reconstruction
+# ------------------
 
 ReconstructionDisplay.from_estimator(layer, images, index=1)
 
 # %%
-# Each map serves the three channels at once: a coefficient is a filter with its colours.
+# Each map belongs to all three channels: a coefficient places a filter with its colours.
 
 MapsDisplay.from_estimator(layer, images, index=1)
 share = np.mean(layer.transform(images) != 0)

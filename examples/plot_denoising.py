@@ -1,14 +1,15 @@
 """
-Taking noise out of photos
-==========================
+Denoising photos
+================
 
-Noise has no sparse maps: no filter that was learned from photos draws it. So the reconstruction of
-a noisy photo has less noise than the photo, if the weight of the squared error is right.
+Filters that were learned from photos cannot represent noise by sparse maps. With a suitable weight
+of the squared error, the reconstruction of a noisy photo therefore has less noise than the photo.
 """
 
 # %%
-# Squares of the two photos that come with scikit-learn, contrast-normalised. Filters are learned
-# from some, and others stay for the test. Noise is added at a signal-to-noise ratio of 13.84 dB.
+# The images are squares of the two sample photos of scikit-learn, contrast-normalised. Some are
+# used to learn the filters, others are held out. Noise is added at a signal-to-noise ratio of 13.84
+# dB.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,8 +24,8 @@ photos -= photos.mean(axis=(1, 2), keepdims=True)
 learned, shown = photos[::3], photos[[4, 28, 46]]
 
 
-def decibels(clean, drawn):
-    return 10 * np.log10(np.sum(clean**2) / np.sum((drawn - clean) ** 2))
+def decibels(clean, found):
+    return 10 * np.log10(np.sum(clean**2) / np.sum((found - clean) ** 2))
 
 
 def noisy(clean, seed):
@@ -34,16 +35,16 @@ def noisy(clean, seed):
 
 
 # %%
-# One layer of nine filters, and a second one of 45 on top of it.
+# The models are a single layer with nine filters, and two layers with nine and 45 filters.
 
 common = {"max_iter": 8, "inference_tol": 1e-2, "inference_max_iter": 100, "random_state": 0}
 one = DeconvNetLayer(9, lam=6.0, **common).fit(learned)
 two = HierarchicalDeconvNet((9, 45), lam=(6.0, 1.0), lower=one, **common).fit(learned)
 
 # %%
-# How strongly to weigh the error depends on the noise. It is chosen on photos that are not shown:
-# some of those that the filters come from. The weight of the second layer is meant in pixels here,
-# so that the two are comparable; ``lam`` of that layer is this times its factor.
+# The best weight of the squared error depends on the noise. It is chosen on some of the photos that
+# the filters were learned from. For the second layer it is the weight of the error in pixels, so
+# that both models are comparable; the ``lam`` of the layer is this weight times its factor.
 
 
 def denoised(model, weight, images):
@@ -62,7 +63,7 @@ for name, model in {"one layer": one, "two layers": two}.items():
     print(f"{name}: weight {weight}")
 
 # %%
-# What is left of the noise, on the photos kept back.
+# The results on the held-out photos:
 
 figure, axes = plt.subplots(3, 4, figsize=(8, 6.4), layout="constrained")
 for i, row in enumerate(axes):
@@ -70,14 +71,14 @@ for i, row in enumerate(axes):
     for ax, (name, images) in zip(row, ({"photo": shown} | results).items(), strict=True):
         ax.imshow(images[i], cmap="gray", vmin=-limit, vmax=limit)
         ax.set_axis_off()
-        told = "" if name == "photo" else f": {decibels(shown[i], images[i]):.2f} dB"
-        ax.set_title(name + told, fontsize=9)
+        ratio = "" if name == "photo" else f": {decibels(shown[i], images[i]):.2f} dB"
+        ax.set_title(name + ratio, fontsize=9)
 
 for name, images in results.items():
     mean = np.mean([decibels(*pair) for pair in zip(shown, images, strict=True)])
     print(f"{name}: {mean:.2f} dB")
 
 # %%
-# The paper reports 13.84 dB for its noisy images, 16.31 dB after one layer and 18.01 dB after two,
-# for a definition that is not known: these are other photos. The benchmarks in the user guide have
-# wavelets and total variation beside the same two.
+# The paper reports 13.84 dB for its noisy images, 16.31 dB with one layer and 18.01 dB with two, on
+# other photos and for a definition of the ratio that is not known. The page
+# :doc:`../user_guide/benchmarks` compares both models with wavelets and total variation.

@@ -1,14 +1,14 @@
 """
-Few labels
-==========
+Learning with few labels
+========================
 
-Images are often plenty and labels few. Filters need no labels: they are learned from all images,
-and the few labels go to a linear classifier of the features that the filters give.
+Often there are many images and few labels. Filters need no labels, so they are learned from all
+images. The labels are used by a linear classifier of the features.
 """
 
 # %%
-# The digits of scikit-learn are 1797 images of 8 x 8 pixels. 500 are kept back. Of the others,
-# 3 to 50 of each class will have a label.
+# The digits of scikit-learn are 1797 images of 8 x 8 pixels. 500 of them are held out. Of the
+# others, 3 to 50 per class are labelled.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,9 +30,9 @@ X_train, X_test, y_train, y_test = train_test_split(
 # %%
 # Features
 # --------
-# A layer infers sparse maps. A one-pass encoder correlates the images with the layer's filters and
-# keeps what fits best at every pixel. :class:`skdeconv.features.SpatialPyramid` pools the maps of
-# either. For comparison, a second encoder has filters that are nothing but noise.
+# A layer infers sparse maps. A one-pass encoder correlates the images with the filters of the
+# layer, and keeps the strongest responses at every pixel. :class:`skdeconv.features.SpatialPyramid`
+# pools both kinds of maps. For comparison, a second encoder has random filters.
 
 layer = DeconvNetLayer(
     16, 3, lam=5.0, positive=True, output="maps", inference_tol=1e-2, max_iter=2, random_state=0
@@ -46,8 +46,8 @@ encoders = {
 }
 
 # %%
-# No label has a part in any of this, so the features of all images are computed once, and what
-# follows fits classifiers alone.
+# None of this uses labels, so the features of all images are computed once. Only classifiers are
+# fitted below.
 
 pyramid = SpatialPyramid(levels=(1, 2, 3))
 features = {"raw pixels": [X.reshape(len(X), -1) for X in (X_train, X_test)]}
@@ -60,8 +60,8 @@ for name, encoder in encoders.items():
 # %%
 # Accuracy
 # --------
-# The labelled images are drawn ten times, the same ones for all features. Three labels of a class
-# leave nothing to choose ``C`` with. It is 10 throughout; 1 or 100 would change little.
+# The labelled images are chosen at random ten times, the same for all features. Three labels per
+# class are too few to choose ``C``. It is 10 throughout; 1 or 100 would change little.
 
 numbers = [3, 5, 10, 20, 50]
 rng = np.random.default_rng(0)
@@ -73,7 +73,7 @@ linear = LogisticRegression(C=10, max_iter=1000)
 
 
 def accuracies(train, test, number, classifier=linear):
-    """On the images kept back, of a classifier that has seen a number of labels per class."""
+    """Accuracies on the held-out images of classifiers fitted on some labels per class."""
     for draw in draws:
         labelled = draw[:, :number].ravel()
         yield classifier.fit(train[labelled], y_train[labelled]).score(test, y_test)
@@ -93,12 +93,12 @@ ax.minorticks_off()
 _ = ax.legend(loc="lower right")
 
 # %%
-# One pass makes of 5 labels per class what raw pixels make of 10 to 20. Its filters need not be
-# learned: on images this small random ones do as well, and the gain comes from what is done with
-# the responses. The sparse maps are made for drawing the digits, and are no better than pixels
-# where labels are fewest.
+# With 5 labels per class, one pass is as accurate as raw pixels with 10 to 20. On images this
+# small, random filters are as good as learned ones: the gain is due to the encoder and the pooling.
+# Sparse maps are made for reconstruction, and with the fewest labels they are no better than
+# pixels.
 #
-# A classifier that is not linear gets more from raw pixels, but hardly so where labels are fewest.
+# A non-linear classifier is more accurate on raw pixels, but hardly so with the fewest labels.
 
 train, test = features["raw pixels"]
 for number in numbers:
@@ -108,9 +108,9 @@ for number in numbers:
 # %%
 # One model
 # ---------
-# ``FrozenEstimator`` keeps the filters through every ``fit`` of a pipeline, also inside of a grid
-# search or a cross-validation. The pipeline sees the labelled images alone, its filters have seen
-# all.
+# ``FrozenEstimator`` keeps the filters in every ``fit`` of a pipeline, also inside a grid search or
+# a cross-validation. The pipeline is fitted on the labelled images only, while its filters were
+# learned from all images.
 
 encoder = FrozenEstimator(encoders["one pass, learned filters"])
 model = make_pipeline(encoder, pyramid, linear)

@@ -2,13 +2,14 @@
 Filling in missing pixels
 =========================
 
-A pixel that is NaN is missing: it leaves the squared error, in learning and in inference. Maps that
-explain the known pixels draw the others too, and so ``inverse_transform`` fills the holes.
+NaN marks a missing pixel, which is left out of the squared error, in learning and in inference. The
+maps that explain the known pixels reconstruct the missing ones too, so ``inverse_transform`` fills
+them in.
 """
 
 # %%
-# Squares of the two photos that come with scikit-learn. Filters are learned from some, less their
-# Gaussian mean, so that no filter is spent on brightness.
+# The images are squares of the two sample photos of scikit-learn. Filters are learned from some of
+# them, after subtraction of their Gaussian mean, so that no filter is spent on brightness.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,8 +30,8 @@ layer = DeconvNetLayer(25, 9, lam=5.0, forgetting=5.0, max_iter=6, random_state=
 FiltersDisplay.from_estimator(layer)
 
 # %%
-# Three kinds of damage: half of the pixels gone, four fifths of them, and words scribbled over the
-# photo.
+# There are three kinds of damage: half of the pixels missing, four fifths of them missing, and
+# words written over the photo.
 
 rng = np.random.default_rng(0)
 page = Image.new("1", (100, 100))
@@ -43,18 +44,18 @@ damages = {
     "four fifths": rng.random((100, 100)) < 0.8,
     "words": np.asarray(page),
 }
-holed = np.stack(
+damaged = np.stack(
     [np.where(missing, np.nan, photos[i]) for i in shown for missing in damages.values()]
 )
-holed = holed.astype(np.float32)
+damaged = damaged.astype(np.float32)
 
 # %%
-# The photos are raw, and a smooth map draws their brightness beside the sparse maps: see
-# :ref:`sphx_glr_gallery_plot_raw_photos.py`. Known pixels stay as they are.
+# The photos are raw, so their brightness is represented by a low-frequency map: see
+# :ref:`sphx_glr_gallery_plot_raw_photos.py`. Known pixels are kept.
 
 layer.set_params(low_frequency=True, smoothness=0.1, lam=20.0, inference_max_iter=100)
-drawn = layer.inverse_transform(layer.transform(holed))
-filled = np.where(np.isnan(holed), drawn, holed)
+reconstructed = layer.inverse_transform(layer.transform(damaged))
+filled = np.where(np.isnan(damaged), reconstructed, damaged)
 
 
 def decibels(photo, other):
@@ -64,7 +65,7 @@ def decibels(photo, other):
 
 figure, axes = plt.subplots(4, 3, figsize=(6.4, 8.8), layout="constrained")
 for k, (name, ax) in enumerate(zip(2 * list(damages), axes[::2].ravel(), strict=True)):
-    ax.imshow(np.ma.masked_invalid(holed[k]), cmap="gray", vmin=0, vmax=1)
+    ax.imshow(np.ma.masked_invalid(damaged[k]), cmap="gray", vmin=0, vmax=1)
     ax.set_facecolor("tab:red")
     ax.set_title(f"{name} missing" if name != "words" else name)
 for k, ax in enumerate(axes[1::2].ravel()):
@@ -74,6 +75,6 @@ for ax in axes.ravel():
     ax.set(xticks=[], yticks=[])
 
 # %%
-# ``score`` compares with the known pixels alone, and is the same whatever lies beneath the holes.
+# ``score`` uses the known pixels only.
 
-print(f"R² of the known pixels: {layer.score(holed):.4f}")
+print(f"R² of the known pixels: {layer.score(damaged):.4f}")

@@ -1,10 +1,9 @@
 """
-How ``lam`` and ``p`` trade sparsity for fidelity
-=================================================
+The effect of ``lam`` and ``p`` on sparsity and reconstruction
+==============================================================
 
-``lam`` weighs the squared error against the sparsity term, and ``p`` is the exponent of that term.
-Both may be changed on a fitted layer: the filters stay, and the next ``transform`` uses the new
-values. So filters learned once can be looked at under every pair.
+``lam`` is the weight of the squared error, and ``p`` is the exponent of the sparsity term. Both can
+be changed on a fitted layer: the filters are kept, and the next ``transform`` uses the new values.
 """
 
 # %%
@@ -24,15 +23,15 @@ layer = DeconvNetLayer(n_filters=9, filter_size=7, lam=2.0, max_iter=2, random_s
 layer.fit(train)
 
 # %%
-# ``lam`` has no scale of its own. ``lam_min`` gives the one of these images: the value up to which
-# every map is zero at ``p=1``.
+# The scale of ``lam`` depends on that of the images. ``lam_min`` gives the value up to which all
+# maps are zero for ``p=1``.
 
 scale = np.median(lam_min(held_out, layer.filters_))
 print(f"lam_min of the held-out photos: {scale:.3f}")
 
 # %%
-# Share of non-zeros against R², on photos that were not learned from
-# --------------------------------------------------------------------
+# Non-zeros and R² on held-out photos
+# -----------------------------------
 
 fig, ax = plt.subplots(layout="constrained")
 for p, marker in [(0.5, "o"), (0.8, "s"), (1.0, "^")]:
@@ -46,7 +45,7 @@ ax.set(
     xticks=[0.2, 0.5, 1, 2, 5],
     xticklabels=["0.2", "0.5", "1", "2", "5"],
     xlabel="non-zero coefficients (%)",
-    ylabel="share of the variance explained, R²",
+    ylabel="R²",
     title="Each marker doubles lam, from 3 to 24 times lam_min",
 )
 ax.minorticks_off()
@@ -54,5 +53,6 @@ ax.grid(color="0.9")
 _ = ax.legend()
 
 # %%
-# Along each curve ``lam`` grows to the right. At the same number of coefficients a smaller ``p``
-# explains more: it does not shrink the large ones as ``p=1`` does. But its cost is not convex.
+# Along each curve ``lam`` increases to the right. For the same number of non-zeros, R² is higher
+# for smaller ``p``, which shrinks large coefficients less than ``p=1`` does. In return, the cost is
+# not convex.

@@ -1,18 +1,17 @@
 """
-From a folder of photos to labels
-=================================
+Classifying the photos of a folder
+==================================
 
-Photos in a folder, with one sub-folder for each class, are all that a classifier needs. As a
-script this takes a folder of yours: ``python plot_own_photos.py FOLDER``. In a notebook, set
-``FOLDER``.
+This example needs a folder of photos with one sub-folder for each class. To use your own, run
+``python plot_own_photos.py FOLDER``, or set ``FOLDER`` in a notebook.
 """
 
 # %%
 # The folder
 # ----------
-# Where none is given, one is made from the two photos that scikit-learn ships: squares of the
-# pavilion in ``china``, squares of the dahlia in ``flower``. Squares of empty sky and of the dark
-# behind the flower are left out.
+# By default, the folder is made from the two sample photos of scikit-learn: squares of the pavilion
+# in ``china``, and squares of the dahlia in ``flower``. Squares of empty sky and of the dark
+# background of the flower are left out.
 
 import sys
 import tempfile
@@ -38,7 +37,7 @@ if "__file__" in globals() and "sphinx_gallery" not in sys.modules and len(sys.a
 
 
 def make_folder(folder):
-    """Two classes of squares."""
+    """Write squares of two classes."""
     squares = load_sample_photos(size=80, color=True)
     for name, part in zip(("china", "flower"), np.split(squares, 2), strict=True):
         Path(folder, name).mkdir()
@@ -51,22 +50,22 @@ def make_folder(folder):
 # %%
 # Reading
 # -------
-# Filters are learned from images of one size, so every photo is scaled and cropped to ``SIZE``
-# when it is read. Sides of 80 to 200 pixels are a good start; larger photos take longer.
+# Every photo is scaled and cropped to ``SIZE`` when it is read. Sides of 80 to 200 pixels are a
+# good start. Larger photos take longer.
 
 SIZE = (80, 80)
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def read(path):
-    """One photo: upright, in colour, of one size."""
+    """Read one photo: upright, in colour, scaled to ``SIZE``."""
     with Image.open(path) as file:
         photo = ImageOps.exif_transpose(file).convert("RGB")
     return np.asarray(ImageOps.fit(photo, SIZE), dtype=np.float32) / 255
 
 
 def read_folder(folder):
-    """All photos, and the names of the sub-folders that they are in."""
+    """Read all photos, and the names of their sub-folders."""
     paths = [path for path in sorted(Path(folder).glob("*/*")) if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise ValueError(f"no photos in the sub-folders of {folder}")
@@ -87,8 +86,8 @@ for name, count in zip(names, counts, strict=True):
 # %%
 # Features
 # --------
-# Contrast is normalised, in grey; filters are learned and correlated with the photos; a pyramid
-# pools the responses into one row for each photo. No step looks at labels.
+# Photos are converted to grey and contrast-normalised. Filters are learned, and correlated with the
+# photos. A spatial pyramid pools the responses into one row for each photo. No step uses labels.
 
 encoder = OnePassEncoder(
     DeconvNetLayer(n_filters=16, filter_size=7, lam=1.5, max_iter=3, random_state=0)
@@ -103,8 +102,8 @@ _ = FiltersDisplay.from_estimator(encoder.layer_)
 # %%
 # Accuracy
 # --------
-# The rows are not negative, like histograms, and are compared by what two of them have in common.
-# Each photo is classified by an ``SVC`` that was fitted without it. Wrong labels are red.
+# The rows are non-negative, like histograms, so the kernel is the histogram intersection. Each
+# photo is classified by an ``SVC`` that was fitted without it. Wrong labels are red.
 
 classifier = SVC(kernel=histogram_intersection)
 folds = StratifiedKFold(4, shuffle=True, random_state=0)
@@ -120,16 +119,17 @@ for ax, i in zip(axes.flat, shown, strict=False):
     ax.set_title(predicted[i], color="black" if predicted[i] == labels[i] else "tab:red")
 
 # %%
-# Squares that lie side by side in one photo are alike, and those of two photos are not: this task
-# is an easy one, and its accuracy says little about others. The filters, though not the classifier,
-# have seen all photos. ``cross_val_predict(make_pipeline(features, classifier), photos, labels)``
-# learns them anew in every fold, which takes as many times longer.
+# Adjacent squares of one photo are similar, and those of two photos are not. This task is therefore
+# easy, and its accuracy says little about others. The filters were learned from all photos,
+# including those of the test folds. ``cross_val_predict(make_pipeline(features, classifier),
+# photos, labels)`` learns them again in every fold, which multiplies the time by the number of
+# folds.
 
 # %%
-# A model to keep
+# The final model
 # ---------------
-# ``FrozenEstimator`` takes the filters as they are; only the classifier is fitted. The model takes
-# photos, as ``read`` gives them.
+# ``FrozenEstimator`` keeps the filters, so only the classifier is fitted. The model takes photos as
+# ``read`` returns them.
 
 model = make_pipeline(FrozenEstimator(features), classifier).fit(photos, labels)
 print(f"the first photo: {model.predict(photos[:1])[0]}")

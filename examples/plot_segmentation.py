@@ -1,18 +1,18 @@
 """
-Labelling every pixel
-=====================
+Segmentation by pixel features
+==============================
 
-A pixel alone does not tell which texture it belongs to; what the maps do around it does.
-:class:`skdeconv.features.PixelFeatures` turns maps into one row of features for every pixel, and a
-linear classifier that has seen a few labelled ones labels the rest.
+The texture of a pixel depends on its surroundings. :class:`skdeconv.features.PixelFeatures`
+computes one row of features for each pixel from the maps around it. A linear classifier is fitted
+on a few labelled pixels and predicts the labels of the others.
 """
 
 # %%
 # Four textures
 # -------------
-# They are made of pieces of the photos that scikit-learn ships, by keeping the modulus of the
-# Fourier transform of a piece and giving it random phases. So there is as much of each as one
-# wants, never twice the same. All have mean 0 and standard deviation 1: brightness says nothing.
+# The textures are generated from parts of the sample photos of scikit-learn: the absolute value of
+# the Fourier transform is kept, and the phases are random. All have mean 0 and standard deviation
+# 1, so the brightness carries no information.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,16 +37,16 @@ pieces = {
 
 
 def texture(piece, size, rng):
-    """White noise, filtered to look like a piece of a photo."""
+    """White noise with the spectrum of a part of a photo."""
     window = np.outer(np.hanning(len(piece)), np.hanning(piece.shape[1]))
     spectrum = np.fft.rfft2(window * (piece - piece.mean()), (size, size))
     noise = np.fft.rfft2(rng.standard_normal((size, size)))
-    drawn = np.fft.irfft2(spectrum * noise, (size, size))
-    return (drawn - drawn.mean()) / drawn.std()
+    image = np.fft.irfft2(spectrum * noise, (size, size))
+    return (image - image.mean()) / image.std()
 
 
 def mosaic(seed, size=192):
-    """Four new textures side by side, and which of them each pixel is of."""
+    """Four new textures side by side, and the label of each pixel."""
     rng = np.random.default_rng(seed)
     textures = [texture(piece, size, rng) for piece in pieces.values()]
     y, x = np.mgrid[:size, :size] / size
@@ -60,8 +60,9 @@ image, labels = mosaic(seed=0)
 test_image, test_labels = mosaic(seed=1)
 
 # %%
-# A layer learns filters from one mosaic, without labels. Then 30 pixels of each texture there are
-# labelled, and every pixel of another mosaic is to be. Which pixels is drawn five times.
+# A layer learns filters from one mosaic, without labels. Then a classifier is fitted on 30 labelled
+# pixels of each texture, and predicts the labels of another mosaic. The labelled pixels are chosen
+# at random five times.
 
 radius = (2, 4, 8)
 layer = DeconvNetLayer(n_filters=32, filter_size=7, lam=1.0, max_iter=4, random_state=0)
@@ -91,18 +92,23 @@ def local_moments(image):
 
 
 # %%
-# The same classifier gets in turn: the brightness of the pixel; that with local means and standard
-# deviations, in Gaussian windows of the same radii; the local energies of plain correlations with
-# the filters; those of a :class:`skdeconv.OnePassEncoder`, whose filters compete at every pixel,
-# with filters of noise and with the learned ones; and those of sparse maps.
+# The same classifier is fitted on six sets of features:
 #
-# Filters that compete tell textures apart best, whether at a pixel or for explaining the whole
-# image: one pass is nearly as good as sparse maps, and much faster. For these textures, which have
-# no edges, filters of noise do as well.
+# - the brightness of the pixel;
+# - the brightness, and local means and standard deviations in Gaussian windows of the same radii;
+# - local energies of correlations with the filters;
+# - local energies of a :class:`skdeconv.OnePassEncoder`, whose filters compete at every pixel, with
+#   random filters;
+# - the same with learned filters;
+# - local energies of sparse maps.
+#
+# The best features are those of filters that compete, at each pixel (one pass) or for the
+# reconstruction of the whole image (sparse maps). One pass is nearly as accurate as sparse maps,
+# and much faster. These textures have no edges, and random filters are as good as learned ones.
 
 encoders = {
     "correlations": OnePassEncoder(layer.filters_, competition=0.0),
-    "one pass of noise": OnePassEncoder(rng.standard_normal((32, 7, 7))),
+    "one pass, random filters": OnePassEncoder(rng.standard_normal((32, 7, 7))),
     "one pass": OnePassEncoder(layer.filters_),
     "sparse maps": FrozenEstimator(layer),
 }
@@ -118,13 +124,13 @@ found = {}
 for name, (X, X_test) in features.items():
     maps = [classify(X, labels, labelled).predict(X_test) for labelled in draws]
     found[name] = maps[0].reshape(labels.shape)
-    print(f"{name}: {np.mean(maps == test_labels.ravel()):.1%} of the pixels are right")
+    print(f"{name}: {np.mean(maps == test_labels.ravel()):.1%} of the pixels are correct")
 
 # %%
-# The other mosaic, its textures, and what was found from the first draw:
+# The other mosaic, its textures, and the predictions for the first choice of labelled pixels:
 
 panels = {"the other mosaic": test_image, "textures": test_labels, **found}
-del panels["brightness"], panels["one pass of noise"]
+del panels["brightness"], panels["one pass, random filters"]
 figure, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
 for ax, (name, panel) in zip(axes.flat, panels.items(), strict=True):
     kind = {"cmap": "gray"} if panel is test_image else {"cmap": "tab10", "vmin": 0, "vmax": 9}
@@ -133,10 +139,10 @@ for ax, (name, panel) in zip(axes.flat, panels.items(), strict=True):
     ax.set_axis_off()
 
 # %%
-# A photo and scribbles
-# ---------------------
-# Labels often come as a few strokes. Here they are line segments, from x, y to x, y; a second set
-# of them is kept back to see how good the labels are where none was given.
+# A photo with scribbles
+# ----------------------
+# Labels are often given as a few strokes. Here they are line segments from x, y to x, y. A second
+# set of strokes is held out to evaluate the predictions.
 
 strokes = {
     "sky and water": [(20, 30, 45, 55), (180, 20, 300, 60), (200, 125, 240, 152)],
@@ -146,7 +152,7 @@ strokes = {
         (140, 185, 185, 180),
     ],
 }  # fmt: skip
-kept_back = {
+held_out = {
     "sky and water": [
         (60, 10, 95, 20), (180, 70, 270, 100), (180, 115, 260, 125), (8, 70, 40, 85),
         (40, 150, 35, 125),
@@ -163,22 +169,22 @@ kept_back = {
 
 
 def draw(strokes, shape):
-    """Which class was drawn at each pixel; -1 for none."""
-    drawn = np.full(shape, -1)
+    """The class of each pixel; -1 where there is no stroke."""
+    labels = np.full(shape, -1)
     for k, segments in enumerate(strokes.values()):
         for x0, y0, x1, y1 in segments:
             x, y = np.rint(np.linspace((x0, y0), (x1, y1), 400)).astype(int).T
-            drawn[y, x] = k
-    return drawn
+            labels[y, x] = k
+    return labels
 
 
 # %%
-# The filters see colours, as in :ref:`sphx_glr_gallery_plot_color.py`. Local means of the colours
-# are put beside the features of the sparse maps, which know nothing of slow changes.
+# The filters are learned from colours, as in :ref:`sphx_glr_gallery_plot_color.py`. Local means of
+# the colours are added to the features of the sparse maps, which do not represent slow changes.
 
 photo = load_sample_photos(None, color=True)[0, :426].astype(np.float32)
 photo = photo.reshape(213, 2, 320, 2, 3).mean(axis=(1, 3))
-scribbles, test_scribbles = (draw(one, photo.shape[:2]) for one in (strokes, kept_back))
+scribbles, test_scribbles = (draw(one, photo.shape[:2]) for one in (strokes, held_out))
 
 prepared = LocalContrastNormalizer(sigma=4.0, divisive=False).fit_transform(photo[None])
 textures = PixelFeatures(layer, radius=radius).fit_transform(prepared / prepared.std())
@@ -191,11 +197,11 @@ for name, X in {"colours": colours, "maps and colours": np.hstack([textures, *me
     found[name] = classifier.predict(X).reshape(scribbles.shape)
     shares = [np.mean(found[name][test_scribbles == k] == k) for k in range(3)]
     each = ", ".join(f"{one} {share:.0%}" for one, share in zip(strokes, shares, strict=True))
-    print(f"{name}: {np.mean(shares):.1%} of the strokes kept back ({each})")
+    print(f"{name}: {np.mean(shares):.1%} of the held-out strokes ({each})")
 
 # %%
-# The scribbles, and the labels from local means and standard deviations of the colours alone, and
-# with maps.
+# The scribbles, and the predictions from local means and standard deviations of the colours,
+# without and with maps:
 
 panels = {"scribbles": np.ma.masked_less(ndimage.grey_dilation(scribbles, 3), 0), **found}
 figure, axes = plt.subplots(3, 1, figsize=(6, 11.5), layout="constrained")

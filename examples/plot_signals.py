@@ -2,16 +2,16 @@
 Filters of 1-D signals
 ======================
 
-Rows of numbers are signals to a layer. These are made to look like electrocardiograms: beats of
-two shapes, at irregular times, over a slow drift and noise. The layer is told neither the shapes
-nor the times, and finds both.
+A layer reads rows as 1-D signals. The signals of this example resemble electrocardiograms: beats of
+two shapes, at irregular times, with a slow drift and noise. The layer finds the shapes and the
+times without labels.
 """
 
 # %%
 # The signals
 # -----------
-# A beat is a sum of Gaussian waves. Most are normal; about one in five is wide and early, as an
-# ectopic beat is.
+# A beat is a sum of Gaussian waves. Most beats are normal. About one in five is wide, like an
+# ectopic beat.
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -43,15 +43,16 @@ signals = np.stack([make_signal(rng) for _ in range(40)])
 signals.shape
 
 # %%
-# The drift is slower than any beat, and a wide blur estimates it. Without this step filters are
-# spent on it, as on the brightness of photos.
+# The drift is slower than any beat. It is estimated by a wide Gaussian filter and subtracted.
+# Otherwise filters are spent on it.
 
 signals -= gaussian_filter1d(signals, 40, axis=1)
 
 # %%
 # The filters
 # -----------
-# A filter as long as a beat can hold it whole. Beats are of positive height, and so are the maps.
+# The filters are long enough for a whole beat. The heights of beats are positive, and so are the
+# maps.
 
 layer = DeconvNetLayer(
     n_filters=3, filter_size=81, lam=5.0, positive=True, max_iter=30, random_state=0
@@ -60,15 +61,16 @@ layer.fit(signals)
 FiltersDisplay.from_estimator(layer)
 
 # %%
-# Where they are drawn
-# --------------------
-# Each spike is one filter at one time: two or three numbers say what a beat takes dozens for.
+# The maps
+# --------
+# Each spike places one filter at one time. Two or three coefficients represent a beat of dozens of
+# samples.
 
 MapsDisplay.from_estimator(layer, signals, index=1)
 
 # %%
-# The signal, drawn from its spikes
-# ---------------------------------
+# The reconstruction
+# ------------------
 
 ReconstructionDisplay.from_estimator(layer, signals, index=1)
 nonzero = np.count_nonzero(layer.transform(signals)) / len(signals)

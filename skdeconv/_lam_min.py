@@ -1,4 +1,4 @@
-"""The scale of ``lam``: where the maps begin to be non-zero."""
+"""Smallest useful ``lam``, below which all maps are zero."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from skdeconv._images import check_image_shape, check_images
-from skdeconv._parameters import check_filter_size, check_filters
-from skdeconv._validation import check_flag
-from skdeconv.operators import Convolution, zeros_for_nan
+from skdeconv._utils.validation import check_flag
+from skdeconv.filters import check_filter_size, check_filters
+from skdeconv.inference import PowerPenalty, dual_norms
+from skdeconv.layouts import check_images
+from skdeconv.operators import zeros_for_nan
 
 
 def lam_min(
@@ -25,33 +26,33 @@ def lam_min(
 ) -> np.ndarray:
     r"""Weight of the squared error up to which all maps of an image are zero.
 
-    At p = 1 the maps are zero exactly when :math:`\lambda \le 1 / \max |F^T y|`, without the
-    modulus if they are non-negative. Without filters it is one over the largest norm of any patch
-    of the image, below which the maps are zero whatever the unit-norm filters. A grid of multiples
-    of it does not depend on the scale of the images.
+    For p = 1 the maps are zero if and only if :math:`\lambda \le 1 / \max |F^T y|`, without the
+    absolute value if maps are non-negative. Without filters the value is one over the largest norm
+    of a patch of the image, below which the maps are zero for any filters of unit norm. A grid of
+    multiples of it makes the choice of ``lam`` independent of the scale of the images.
 
     Parameters
     ----------
     images : array-like
-        Images in any layout that ``DeconvNetLayer`` takes; missing pixels do not count.
+        Images in any layout that ``DeconvNetLayer`` accepts. Missing pixels are ignored.
     filters : array-like of shape (n_filters, h, w, n_channels), default=None
         Unit-norm filters, such as ``filters_`` of a fitted layer.
     filter_size : int or (int, int), default=None
-        Size of the patches; needed where ``filters`` is None.
+        Size of the patches. Required if ``filters`` is None.
     positive : bool, default=False
-        Whether the maps are non-negative. Only read with ``filters``.
+        Whether the maps are non-negative. Ignored if ``filters`` is None.
     image_shape : tuple of int, default=None
-        Shape of one image where ``images`` are rows.
+        Shape of one image if ``images`` are rows.
 
     Returns
     -------
     lam : ndarray of shape (n_samples,)
-        One value per image; infinite for an image whose maps are always zero.
+        One value per image; infinite for an image whose maps are zero for any ``lam``.
 
     Raises
     ------
     ValueError
-        If neither ``filters`` nor ``filter_size`` is given, or the shapes do not fit.
+        If neither ``filters`` nor ``filter_size`` is given, or the shapes do not agree.
 
     Examples
     --------
@@ -61,9 +62,8 @@ def lam_min(
     array([0.5])
     """
     check_flag("positive", positive)
-    images, _, _ = check_images(
-        BaseEstimator(), images, image_shape=check_image_shape(image_shape), reset=True, power=1
-    )
+    options = {"image_shape": image_shape, "reset": True, "power": 1}
+    images = check_images(BaseEstimator(), images, **options)
     if filters is None:
         if filter_size is None:
             raise ValueError("lam_min needs filters or filter_size; got neither.")
@@ -80,19 +80,9 @@ def lam_min(
         if filters is None:
             largest[part] = _largest_patch_norms(zeros_for_nan(stack), *size)
         else:
-            largest[part] = largest_pulls(stack, filters, positive)
+            largest[part] = dual_norms(stack, filters, PowerPenalty(1.0, positive))
     with np.errstate(divide="ignore", over="ignore"):
         return 1 / largest
-
-
-def largest_pulls(images, filters, positive) -> np.ndarray:
-    """Max F^T y of every image of a stack, with modulus unless ``positive``; at least 0.
-
-    Filters are (n_filters, n_channels, h, w), and NaN marks missing pixels.
-    """
-    operator, images = Convolution(filters, images.shape[2:]), zeros_for_nan(images)
-    pulls = (operator.adjoint(images[i : i + 1]) for i in range(len(images)))
-    return np.array([max(0, (one if positive else np.abs(one)).max()) for one in pulls])
 
 
 def _largest_patch_norms(images, h, w):

@@ -1,4 +1,4 @@
-"""One pass of learned filters over images: features for classifiers, without an optimisation."""
+"""Rectified filter responses as features for classifiers, without iterative inference."""
 
 from __future__ import annotations
 
@@ -12,75 +12,81 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skdeconv._images import check_image_shape, check_images, check_one_width, full_shape
 from skdeconv._layer import DeconvNetLayer
-from skdeconv._persistence import Versioned
-from skdeconv._validation import check_in, check_input_features, check_real, restored_on_failure
+from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.validation import check_in, check_input_features, check_real
+from skdeconv.layouts import check_images, check_one_width, full_shape
 
-# Temporaries are a few times this many numbers, however many images there are.
+# Temporary arrays have a few times this number of elements, regardless of the number of images.
 _NUMBERS_AT_ONCE = 2**21
 
 
 class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
-    r"""Rectified responses of learned filters that compete at every pixel.
+    r"""Rectified responses of learned filters, with competition at every pixel.
 
-    The filters are those of a :class:`skdeconv.DeconvNetLayer`, less their mean and of unit norm.
-    Instead of inferring sparse maps, ``transform`` correlates the image y with each of them, and
-    at every pixel takes from both signs of the response a part of the largest one there:
+    The filters are those of a :class:`skdeconv.DeconvNetLayer`, centred to zero mean and scaled to
+    unit norm. Instead of inferring sparse maps, ``transform`` correlates the image y with each
+    filter, subtracts a fraction of the largest absolute response at the same pixel, and rectifies
+    both signs of the response:
 
     .. math:: a_k = \tilde f_k \star y, \qquad
         z_k^\pm = \max\big( 0,\ \pm a_k - c \max_j |a_j| \big),
 
-    with c = ``competition``. What is left are the few filters that fit best, as in sparse maps. It
-    draws no image back, but it is many times faster, does not jump when an image moves by a pixel,
-    and before a classifier it is mostly the better of the two.
+    with c = ``competition``. As in sparse maps, only the few filters that fit best are non-zero.
+    Images cannot be reconstructed from the result, but the encoding is many times faster than
+    inference, is stable under small translations of the image, and usually gives better
+    classification accuracy.
 
     Parameters
     ----------
     layer : DeconvNetLayer, FrozenEstimator, array-like or None, default=None
-        Where the filters come from. Of a layer a clone is fitted in ``fit``, also where the layer
-        is fitted already; ``FrozenEstimator(layer)`` gives the filters that it has. An array of
-        shape (n_filters, h, w, n_channels) holds filters from wherever. None stands for
+        Source of the filters. ``fit`` fits a clone of a layer, even if the layer is fitted
+        already; wrap it in ``FrozenEstimator`` to use its filters unchanged. An array of shape
+        (n_filters, h, w, n_channels) gives the filters directly. None stands for
         ``DeconvNetLayer(random_state=0)``.
     competition : float, default=0.6
-        Part c of the largest response that is subtracted, 0 <= c < 1. 0 only rectifies. For
-        digits 0.5 to 0.7 are alike; photos like more, 0.8.
+        Fraction c of the largest response that is subtracted from every response, 0 <= c < 1. With
+        0 responses are only rectified. Values from 0.5 to 0.7 work equally well for digits; photos
+        benefit from a larger value such as 0.8.
     padding : {"same", "valid"}, default="same"
-        "valid" leaves out the pixels where a filter would reach beyond the border. "same" gives
-        maps of the size of the image, whose border is repeated outwards: what pixels are to be
-        labelled by, or images smaller than the filters, need.
+        "valid" computes responses only where filters lie inside the image. "same" pads the image
+        with its border pixels, so that maps have the size of the image; it is required for features
+        of every pixel and for images smaller than the filters.
     output : {"maps", "rows"}, default="maps"
-        Whether ``transform`` returns the stack of maps, or a list where images differ in size, as
-        :class:`skdeconv.features.SpatialPyramid` takes them, or one row per image.
+        "maps" returns a stack of maps, or a list if images differ in size, as accepted by
+        :class:`skdeconv.features.SpatialPyramid`. "rows" returns one row per image.
     image_shape : tuple of int, default=None
-        Shape of one image, (length,), (height, width) or (height, width, n_channels), where the
-        input is rows. Without it rows are 1-D signals.
+        Shape of one image, (length,), (height, width) or (height, width, n_channels), if the input
+        is rows. If None, rows are 1-D signals.
 
     Attributes
     ----------
     filters_ : ndarray of shape (n_filters, h, w, n_channels)
-        The filters, of zero mean and unit norm. One that is constant is zero.
+        The filters, of zero mean and unit norm. Constant filters become zero.
     layer_ : DeconvNetLayer or FrozenEstimator
-        The fitted layer; absent where ``layer`` is an array.
+        The fitted layer. Not defined if ``layer`` is an array.
     image_shape_ : tuple of int
-        Shape of one image as seen in ``fit``; height and width are None where they differed.
+        Shape of one image seen in ``fit``; height and width are None if images differ in them.
     n_features_in_ : int
-        Number of values of one image; absent after a fit on a list of images.
+        Number of values of one image. Not defined if ``X`` in ``fit`` is a list of images.
     feature_names_in_ : ndarray of str
-        Column names seen in ``fit``, where there were any.
+        Names of the columns. Defined only if ``X`` in ``fit`` has column names that are all
+        strings.
 
     See Also
     --------
-    skdeconv.DeconvNetLayer : Sparse maps of the same filters, which draw the image.
-    skdeconv.features.SpatialPyramid : Turns maps into rows of fixed length.
+    skdeconv.DeconvNetLayer : Sparse maps of the same filters, which reconstruct the image.
+    skdeconv.features.SpatialPyramid : Pools maps into rows of fixed length.
 
     Notes
     -----
-    Most of the gain over raw pixels is the encoder's: on digits random filters do nearly as well as
-    learned ones, on photos they lose three per cent. The user guide has figures.
+    Most of the gain over raw pixels is due to the encoding, not to learning: on digits, random
+    filters are nearly as accurate as learned ones; on photos they lose three per cent. See the user
+    guide for results.
 
-    The maps of a stack take 2 * n_filters numbers for every pixel of every image, and little else
-    is needed beside them; transform large sets in parts. float32 images give float32 maps.
+    The output takes 2 * n_filters numbers per pixel of every image; temporary memory is small.
+    Transform large sets in batches. float32 images give float32 maps.
 
     References
     ----------
@@ -121,37 +127,36 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         self.image_shape = image_shape
 
     def fit(self, X: ArrayLike, y=None) -> Self:
-        """Learn the filters, or take them over.
+        """Learn the filters, unless they are given.
 
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images in any layout that :class:`skdeconv.DeconvNetLayer` takes, also a list of several
-            sizes, or a sequence that reads them on access. No pixel may be missing.
+            Images in any layout that :class:`skdeconv.DeconvNetLayer` accepts, including lists of
+            images of different sizes and sequences that read them on access. Missing pixels are not
+            supported.
         y : None
             Ignored.
 
         Returns
         -------
         self : OnePassEncoder
-            The fitted encoder. Where ``fit`` fails or is interrupted, it is as it was before.
+            The fitted encoder. If ``fit`` fails or is interrupted, it is left unchanged.
 
         Raises
         ------
         TypeError
             If a parameter is of the wrong type.
         ValueError
-            If a parameter is out of range, the filters do not fit the images, or X is not finite:
+            If a parameter is out of range, the filters do not fit the images, or X is not finite;
             responses at missing pixels are not defined.
         """
         with restored_on_failure(self):
             self._check_parameters()
-            image_shape = check_image_shape(self.image_shape)
-            images, layout, shape = check_images(
-                self, X, image_shape=image_shape, reset=True, allow_nan=False, power=1
-            )
+            options = {"allow_nan": False, "power": 1}
+            images = check_images(self, X, image_shape=self.image_shape, reset=True, **options)
             X = images.source
-            if layout != "list":
+            if images.layout != "list":
                 X = X.reshape(len(images), *images.size, images.n_channels)
             layer, filters = self._learn(X)
             self._check_sizes(filters, images)
@@ -160,39 +165,39 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
             elif hasattr(self, "layer_"):
                 del self.layer_
             self.filters_ = _centred(filters).astype(images.dtype)
-            self.image_shape_ = shape
+            self.image_shape_ = images.image_shape
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
-        """Give the rectified responses of the filters.
+        """Compute the rectified responses of the filters.
 
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images of the shape seen in ``fit``; where ``fit`` saw a list, the number of channels
-            is enough.
+            Images of the shape seen in ``fit``; if ``fit`` saw a list, only the number of channels
+            must agree.
 
         Returns
         -------
         maps : ndarray of shape (n_samples, map_height, map_width, 2 * n_filters), or list of \
                 ndarray of shape (map_height, map_width, 2 * n_filters)
-            Non-negative: the positive parts of all filters, then the negative ones. The size is
-            that of the images, or for ``padding="valid"`` less that of the filters plus one; a list
-            where images differ in size. For ``output="rows"`` they are rows, in C order of the
-            maps.
+            Non-negative maps: the positive parts of all filters, then the negative parts. Their
+            size is that of the images or, for ``padding="valid"``, the size of the images minus
+            that of the filters plus one. A list if images differ in size. With ``output="rows"``
+            each row holds the maps of an image in C order.
 
         Raises
         ------
         ValueError
-            If X does not fit what ``fit`` has seen, or is not finite; or holds images of different
-            sizes, or ``fit`` saw such, for ``output="rows"``.
+            If the shape of X does not agree with ``fit`` or X is not finite, or if
+            ``output="rows"`` and images in X or in ``fit`` differ in size.
         """
         check_is_fitted(self)
         self._check_parameters()
-        images, _, shape = check_images(self, X, reset=False, allow_nan=False, power=1)
+        images = check_images(self, X, reset=False, allow_nan=False, power=1)
         self._check_sizes(self.filters_, images)
         if self.output == "rows":
-            check_one_width(shape, self.image_shape_, ' Use output="maps".')
+            check_one_width(images.image_shape, self.image_shape_, ' Use output="maps".')
         if images.size is None:
             alone = (images.load(slice(i, i + 1)) for i in range(len(images)))
             return [self._maps_of(image)[0] for image in alone]
@@ -205,24 +210,25 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Only checked against what ``fit`` has seen.
+            Only validated against the names seen in ``fit``.
 
         Returns
         -------
         names : ndarray of object of shape (n_features_out,)
-            One name per column.
+            Names of the columns of ``transform`` with ``output="rows"``.
 
         Raises
         ------
         ValueError
-            If ``fit`` has seen images of different sizes, or other names.
+            If ``fit`` has seen images of different sizes, or names that differ from
+            ``input_features``.
         """
         check_is_fitted(self)
         check_input_features(self, input_features)
         if None in self.image_shape_:
             raise ValueError(
-                "fit has seen images of different sizes: there are no rows of one width, and no "
-                'names for their columns. Use output="maps".'
+                "fit has seen images of different sizes, so that rows differ in width and have no "
+                'common column names. Use output="maps".'
             )
         height, width, _ = self._maps_shape(full_shape(self.image_shape_)[:2])
         maps = [f"f{k}{sign}" for sign in "+-" for k in range(len(self.filters_))]
@@ -230,7 +236,7 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         return np.array(names, dtype=object)
 
     def __sklearn_tags__(self):
-        """Say that stacks of images are taken and that float32 is kept."""
+        """Stacks of images are accepted; the dtype is preserved."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -243,7 +249,7 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         check_in("output", self.output, ["maps", "rows"])
 
     def _learn(self, images):
-        """The fitted layer, None without one, and its filters."""
+        """Return the fitted layer, or None if filters are given, and the filters."""
         layer = DeconvNetLayer(random_state=0) if self.layer is None else self.layer
         if isinstance(layer, DeconvNetLayer | FrozenEstimator):
             layer = clone(layer).fit(images, None)
@@ -270,23 +276,23 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         return layer, filters
 
     def _check_sizes(self, filters, images):
-        """Require filters that see the images' channels, and that fit into them."""
+        """Raise if the filters have other channels than the images, or are too large for them."""
         _, h, w, n_channels = filters.shape
         if n_channels != images.n_channels:
             raise ValueError(
-                f"The filters of layer see {n_channels} channels, and X holds images of "
+                f"The filters of layer have {n_channels} channels, but the images in X have "
                 f"{images.n_channels}."
             )
         small = (images.sizes < [h, w]).any(axis=1)
         if self.padding == "valid" and small.any():
             height, width = images.size_of(small.argmax())
             raise ValueError(
-                f"X holds images of {height} x {width} pixels, in which filters of {h} x {w} do "
-                'not fit. Use smaller ones, or padding="same".'
+                f"X holds images of {height} x {width} pixels, which are too small for filters of "
+                f'{h} x {w}. Use smaller filters, or padding="same".'
             )
 
     def _maps_shape(self, image_shape):
-        """(map_height, map_width, n_maps)."""
+        """(map_height, map_width, n_maps) for images of one shape."""
         n_filters, h, w, _ = self.filters_.shape
         height, width = image_shape
         if self.padding == "valid":
@@ -294,7 +300,7 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         return height, width, 2 * n_filters
 
     def _maps_of(self, images):
-        """The stack of maps of images of one size."""
+        """Compute the maps of images of one size."""
         filters = self.filters_.astype(images.dtype)
         maps = np.empty((len(images), *self._maps_shape(images.size)), dtype=images.dtype)
         numbers = maps[0].size + maps[0, ..., 0].size * filters[0].size
@@ -303,14 +309,14 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         return maps
 
     def _encode(self, images, filters, out):
-        """Responses of both signs after competition, into ``out``; images with channels last."""
+        """Write responses of both signs after competition to ``out``; channels are last."""
         h, w = filters.shape[1:3]
         if self.padding == "same":
             before = h // 2, w // 2
             after = h - 1 - before[0], w - 1 - before[1]
             margins = zip(before, after, strict=True)
             images = np.pad(images, [(0, 0), *margins, (0, 0)], mode="edge")
-        # Bands of rows, so that a large photo needs no more at once than many small ones.
+        # Bands of rows, so that large photos need no more memory than many small ones.
         rows = max(1, _NUMBERS_AT_ONCE // (out.shape[2] * filters[0].size))
         for band in gen_batches(out.shape[1], rows):
             part = images[:, band.start : band.stop + h - 1]
@@ -318,17 +324,17 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
 
 
 def _correlate(images, filters):
-    """Valid correlations (n_samples, map_height, map_width, n_filters), the channels last."""
+    """Valid correlation, (n_samples, map_height, map_width, n_filters), with channels last."""
     n_filters, h, w, _ = filters.shape
     windows = sliding_window_view(images, (h, w), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
     columns = windows.reshape(len(images), -1, filters[0].size)
-    # One product per image, whatever the stack: the last bits never depend on it.
+    # One product per image, so that the last bits do not depend on the number of images.
     responses = np.matmul(columns, filters.reshape(n_filters, -1).T)
     return responses.reshape(*windows.shape[:3], n_filters)
 
 
 def _compete(responses, competition, out):
-    """Positive parts, then negative ones, of what is left of the responses of each pixel."""
+    """Subtract the competition threshold; positive parts first, then negative parts."""
     n_filters = responses.shape[3]
     largest = np.maximum(responses.max(axis=3), -responses.min(axis=3))
     threshold = (competition * largest)[..., None]
@@ -338,7 +344,7 @@ def _compete(responses, competition, out):
 
 
 def _centred(filters):
-    """Filters less their mean, of unit norm, float64; those of nothing but a mean become zero."""
+    """Centre filters to zero mean and scale them to unit norm; constant ones become zero."""
     flat = filters.reshape(len(filters), -1)
     rounding = 8 * np.finfo(flat.dtype).eps
     largest = np.abs(flat).max(axis=1, keepdims=True).astype(np.float64)

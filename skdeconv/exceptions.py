@@ -6,8 +6,8 @@ __all__ = ["VersionWarning", "ZeroMapsWarning"]
 
 
 class VersionWarning(UserWarning):
-    """A fitted estimator was loaded that another version of the package has written."""
+    """Warning that a loaded estimator was saved by another version of the package."""
 
 
 class ZeroMapsWarning(UserWarning):
-    """All maps are zero although the images are not: ``lam`` is too small for them."""
+    """Warning that all maps are zero although the images are not: ``lam`` is too small."""

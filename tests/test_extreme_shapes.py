@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from reference.convolution import explicit_matrix
 from reference.images import images_of
+from reference.quick import QUICK, QUICK_NET
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from skdeconv import (
     AdaptiveDeconvNet,
@@ -24,18 +26,21 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skdeconv.exceptions.ZeroMapsWarning"),
 ]
 
-ONE = {"n_filters": 2, "filter_size": 3, "max_iter": 1, "random_state": 0, "lam": 20.0}
+ONE = QUICK | {"lam": 20.0, "inference_max_iter": 5}
 TWO = ONE | {"n_filters": (2, 3)}
+STEPS = QUICK_NET | {"lam": 20.0, "n_inference_steps": 3}
 OF_IMAGES = {
     "layer": DeconvNetLayer(**ONE),
-    "p < 1": DeconvNetLayer(**ONE, p=0.5, batch_size=None),
-    "smooth maps": DeconvNetLayer(**ONE, low_frequency=True),
+    "p < 1": DeconvNetLayer(**ONE | {"p": 0.5, "batch_size": None}),
+    "low-frequency maps": DeconvNetLayer(**ONE, low_frequency=True, inference_tol=0.1),
     "fista": DeconvNetLayer(**ONE, solver="fista"),
     "half quadratic": DeconvNetLayer(**ONE, solver="half_quadratic", positive=True),
     "hierarchy": HierarchicalDeconvNet(**TWO),
-    "alternating": HierarchicalDeconvNet(**TWO, inference="alternating", inference_max_iter=5),
-    "adaptive": AdaptiveDeconvNet(**TWO, pooling=(2, 2, 1)),
-    "descent": AdaptiveDeconvNet(**TWO, inference="coordinate_descent"),
+    "alternating": HierarchicalDeconvNet(
+        **TWO | {"inference": "alternating", "inference_max_iter": 2}, inference_tol=0.3
+    ),
+    "adaptive": AdaptiveDeconvNet(**STEPS, pooling=(2, 2, 1)),
+    "descent": AdaptiveDeconvNet(**STEPS, inference="coordinate_descent"),
     "one pass": OnePassEncoder(DeconvNetLayer(**ONE), output="rows"),
     "normalizer": LocalContrastNormalizer(),
     "pixels": PixelFeatures(DeconvNetLayer(**ONE)),
@@ -74,8 +79,7 @@ SHAPES = {
     "one row": (3, 1, 9),
     "one column": (3, 9, 1),
     "smaller than filters": (3, 2, 2),
-    "300 channels": (1, 2, 2, 300),
-    "one pixel of 300 channels": (2, 1, 1, 300),
+    "300 channels": (1, 1, 2, 300),
 }
 
 
@@ -96,7 +100,7 @@ def test_any_shape_is_coded(shape, name):
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_maps_of_any_shape_are_optimal(shape, positive, dtype):
     X = noise(*shape, dtype=dtype)
-    layer = DeconvNetLayer(**ONE, positive=positive, inference_max_iter=1000).fit(X)
+    layer = DeconvNetLayer(**ONE | {"positive": positive, "inference_max_iter": 1000}).fit(X)
     filters, images = layer.filters_.astype(float), X.reshape(*(*shape, 1)[:4]).astype(float)
     matrix = explicit_matrix(filters.transpose(0, 3, 1, 2), shape[1:3])
     maps = layer.to_maps(layer.transform(X)).transpose(0, 3, 1, 2).reshape(len(X), -1)
@@ -129,7 +133,9 @@ def test_maps_of_any_shape_are_pooled(name, shape, dtype):
     estimator = clone(OF_MAPS[name])
     if name == "bag":
         estimator.set_params(n_words=1, patch_size=1)
-    found = estimator.fit_transform(noise(*shape, dtype=dtype))
+    # Threads of k-means wait for each other where others compute as well.
+    with threadpool_limits(1, user_api="openmp"):
+        found = estimator.fit_transform(noise(*shape, dtype=dtype))
     assert found.dtype == dtype
     assert len(found) == shape[0]
     assert np.isfinite(found).all()
@@ -216,10 +222,12 @@ def expected_outcome(name, dtype, colour):
 
 # float64 is what others become, so that less can go wrong.
 CASES = [(memory, np.float32) for memory in MEMORY] + [("big endian", np.float64)]
+# All others read images as these do, and maps as the pyramid does.
+READERS = ["layer", "adaptive", "one pass", "normalizer", "pyramid"]
 
 
 @pytest.mark.parametrize(("memory", "dtype"), CASES)
-@pytest.mark.parametrize("name", {**OF_IMAGES, **OF_MAPS})
+@pytest.mark.parametrize("name", READERS)
 def test_memory_changes_no_bit(name, memory, dtype):
     # Inside channels come first, so that of one channel alone the caller's array may be used.
     X, expected = expected_outcome(name, dtype, memory not in {"plain", "read-only", "big endian"})

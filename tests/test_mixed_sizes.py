@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from reference.images import images_of
+from reference.quick import QUICK, QUICK_NET
 
 from skdeconv import DeconvNetLayer, HierarchicalDeconvNet, SparseMaps
 
@@ -18,12 +19,11 @@ def mixed(*channels):
 
 
 def layer_of(**options):
-    return DeconvNetLayer(3, 3, lam=8.0, output="maps", max_iter=2, random_state=0, **options)
+    return DeconvNetLayer(**QUICK | {"lam": 8.0, "output": "maps"} | options)
 
 
 def net_of(**options):
-    given = {"lam": 8.0, "output": "maps", "max_iter": 2, "random_state": 0}
-    return HierarchicalDeconvNet((3, 4), 3, **given | options)
+    return HierarchicalDeconvNet(**QUICK_NET | {"lam": 8.0, "output": "maps"} | options)
 
 
 each_kind = pytest.mark.parametrize("make", [layer_of, net_of])

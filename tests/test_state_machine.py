@@ -44,13 +44,13 @@ ONE = {"filter_size": 3, "max_iter": 1, "random_state": 0, "lam": 20.0}
 # Kind: an estimator, values of parameters, and what draws images from codes.
 KINDS = {
     "layer": (
-        DeconvNetLayer(2, **ONE, batch_size=2),
+        DeconvNetLayer(2, **ONE, batch_size=2, inference_tol=0.1),
         {"lam": [5.0, 40.0], "max_iter": [1, 2], "positive": [True, False], "n_filters": [2, 3],
          "p": [0.5, 1.0], "solver": ["fista", "coordinate_descent"]},
         ["filters_"],
     ),
     "hierarchy": (
-        HierarchicalDeconvNet((2, 2), **ONE),
+        HierarchicalDeconvNet((2, 2), **ONE, batch_size=2, inference_tol=0.1),
         {"lam": [5.0, (40.0, 10.0)], "max_iter": [1, (2, 1)], "n_filters": [(2, 2), (2, 3)],
          "inference": ["greedy", "joint"]},
         ["layers_", "factors_"],
@@ -185,7 +185,7 @@ def test_any_order_of_calls(kind):
     run_state_machine_as_test(
         lambda: Calls(kind),
         settings=settings(
-            max_examples=20,
+            max_examples=10,
             stateful_step_count=12,
             deadline=None,
             derandomize=True,

@@ -1,4 +1,4 @@
-"""What the benchmarks share: photos, an independent judge of maps, timing, tables."""
+"""Photos, an independent evaluation of maps, timing and tables for all benchmarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import platform
 import tempfile
 import time
 import warnings
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,17 +22,16 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from skdeconv import DeconvNetLayer, __version__
-from skdeconv._penalty import PowerPenalty
-from skdeconv.inference import SOLVERS
-from skdeconv.inference._known import solve_known
-from skdeconv.operators import Convolution
+from skdeconv.inference import CoordinateDescent, PowerPenalty
+from skdeconv.inference import Problem as SparseProblem
+from skdeconv.operators import Convolution, Masked, zeros_for_nan
 
 VARIABLE = "SKDECONV_DATA"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib", "sporco", "pyFFTW")
 
 
 def data_folder() -> Path:
-    """Folder of photos and digits, or an exit that says how to name it."""
+    """Folder of photos and digits. Exit with a message if it is not set."""
     folder = os.environ.get(VARIABLE)
     if not folder or not Path(folder).is_dir():
         raise SystemExit(
@@ -44,7 +42,7 @@ def data_folder() -> Path:
 
 
 def contrast_normalized(grey: np.ndarray) -> np.ndarray:
-    """Grey image less its Gaussian mean, divided by its local deviation floored at the mean."""
+    """Subtract the Gaussian mean, divide by the local deviation, at least its mean."""
     high = grey - gaussian_filter(grey, 2)
     deviation = np.sqrt(gaussian_filter(high**2, 2))
     return high / np.maximum(deviation, deviation.mean())
@@ -83,14 +81,14 @@ def digits(n_digits: int, part: str = "train") -> np.ndarray:
 class Problem:
     """Cost and duality gap of sparse maps of one image, in float64 and by FFT.
 
-    It shares no code with the solvers that it judges.
+    It shares no code with the solvers that it evaluates.
 
     Parameters
     ----------
     filters : ndarray of shape (n_filters, h, w)
         Filters of unit norm.
     image : ndarray of shape (height, width)
-        The image; NaN marks a missing pixel, which leaves the squared error.
+        The image; NaN marks a missing pixel, which is left out of the squared error.
     lam : float
         Weight of the squared error.
     positive : bool, default=False
@@ -110,18 +108,18 @@ class Problem:
             slice(f - 1, f - 1 + n) for f, n in zip(filters.shape[1:], image.shape, strict=True)
         )
 
-    def draw(self, maps):
+    def reconstruct(self, maps):
         """The reconstruction from maps of shape ``maps_shape``."""
         spectrum = fft.rfft2(maps.astype(np.float64), self._size)
-        drawn = fft.irfft2(np.einsum("kij,kij->ij", spectrum, self._spectrum), self._size)
-        return drawn[self._inside]
+        image = fft.irfft2(np.einsum("kij,kij->ij", spectrum, self._spectrum), self._size)
+        return image[self._inside]
 
     def residual(self, maps):
-        """Image less its reconstruction; 0 where it is unknown."""
-        return np.nan_to_num(self.image - self.draw(maps))
+        """Image minus its reconstruction; 0 at missing pixels."""
+        return np.nan_to_num(self.image - self.reconstruct(maps))
 
     def cost(self, maps) -> float:
-        """lam / 2 of the squared error, plus the sum of moduli."""
+        """lam / 2 times the squared error, plus the l1 norm of the maps."""
         error = self.residual(maps)
         return self.lam / 2 * np.sum(error**2) + float(np.abs(maps, dtype=np.float64).sum())
 
@@ -140,33 +138,36 @@ class Problem:
 
 
 def convolution(problem: Problem, dtype=np.float32) -> Convolution:
-    """The operator of our solvers for the problem."""
+    """The operator of the problem for our solvers."""
     return Convolution(problem.filters[:, None].astype(dtype), problem.image.shape)
 
 
 def infer(operator: Convolution, problem: Problem, tol: float, max_iter: int = 500):
-    """Maps by the default solver at a tolerance on the duality gap, as one CSR row."""
+    """Infer maps with the default solver to a tolerance on the duality gap, as one CSR row."""
     images = problem.image[None, None].astype(operator.dtype)
+    known = ~np.isnan(images[0])
+    if not known.all():
+        operator, images = Masked(operator, known), zeros_for_nan(images)
     penalty = PowerPenalty(positive=problem.positive)
-    solve = partial(solve_known, SOLVERS["coordinate_descent"].solve)
-    return solve(operator, images, penalty, problem.lam, tol=tol, max_iter=max_iter).maps
+    sparse = SparseProblem(operator, images, penalty, problem.lam)
+    return CoordinateDescent().solve(sparse, tol=tol, max_iter=max_iter).maps
 
 
 def dense(maps, problem: Problem) -> np.ndarray:
-    """One CSR row as maps of shape ``maps_shape``."""
+    """Convert one CSR row to maps of shape ``maps_shape``."""
     return maps.toarray().reshape(problem.maps_shape)
 
 
 def optimum(problem: Problem, tol: float = 1e-5) -> tuple[float, float]:
-    """Optimal cost within a certified relative gap, and the share of non-zeros there."""
+    """Optimal cost to a certified relative gap, and the fraction of non-zeros of its maps."""
     maps = dense(infer(convolution(problem, np.float64), problem, tol / 2), problem)
     if (gap := problem.gap(maps)) > tol:
-        raise RuntimeError(f"The optimum is certified to {gap:.1e} only, not to {tol:.1e}.")
+        raise RuntimeError(f"The duality gap is {gap:.1e}, above {tol:.1e}.")
     return problem.cost(maps), np.count_nonzero(maps) / maps.size
 
 
 def lam_for_share(filters: np.ndarray, image: np.ndarray, share: float) -> float:
-    """Weight at which about this share of the coefficients is not zero, two digits."""
+    """``lam`` with about this fraction of non-zero coefficients, to two digits."""
     low, high = 0.1, 30.0
     for _ in range(8):
         lam = (low * high) ** 0.5
@@ -177,7 +178,7 @@ def lam_for_share(filters: np.ndarray, image: np.ndarray, share: float) -> float
 
 
 def learned_filters(n_filters: int, filter_size: int, folder: Path) -> np.ndarray:
-    """Filters (n_filters, h, w) learned from small photos, kept in a folder between runs."""
+    """Filters (n_filters, h, w) learned from small photos, cached in a folder between runs."""
     file = folder / f"{n_filters}x{filter_size}.npy"
     if not file.exists():
         photos = small_photos("fruit") if n_filters < 16 else small_photos("fruit", "city")
@@ -188,7 +189,7 @@ def learned_filters(n_filters: int, filter_size: int, folder: Path) -> np.ndarra
 
 
 def arguments(description: str, **options) -> argparse.Namespace:
-    """Command line: where filters are kept, repeats, and a script's own options."""
+    """Command line: folder of filters, number of repeats, and options of the script."""
     parser = argparse.ArgumentParser(description=description)
     kept = Path(tempfile.gettempdir()) / "skdeconv-benchmarks"
     parser.add_argument("--filters", type=Path, default=kept, help="folder of learned filters")
@@ -196,24 +197,24 @@ def arguments(description: str, **options) -> argparse.Namespace:
     for name, default in options.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     threadpool_limits(1)
-    # The restricted problems run a fixed number of sweeps, and warn of it each time.
+    # The restricted problems run a fixed number of sweeps, and warn each time.
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     return parser.parse_args()
 
 
 def alternate(jobs: dict, repeats: int, clock=time.process_time) -> dict:
-    """Median seconds of jobs that take turns.
+    """Median seconds of jobs that run alternately.
 
     Parameters
     ----------
     jobs : dict of (callable, callable)
-        By name, what prepares a run, untimed, and what runs with it. A first turn is not counted:
-        it warms caches up and plans transforms.
+        For each name, a function that prepares a run, which is not timed, and one that takes its
+        result and is timed. The first turn is not counted: it fills caches and plans transforms.
     repeats : int
-        Turns that count.
+        Number of turns that are counted.
     clock : callable, default=time.process_time
-        Processor time is the time on one core, whatever else the machine does; work in other
-        processes needs time.perf_counter.
+        Processor time does not depend on other programs on the machine. Use time.perf_counter
+        for work in other processes.
 
     Returns
     -------
@@ -252,7 +253,7 @@ def machine() -> str:
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Print a table in Markdown, with the machine below its title."""
+    """Print a table in Markdown, with a description of the machine."""
     lines = [header, ["---"] * len(header), *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     print(f"\n### {title}\n\n{machine()}\n\n{table}\n", flush=True)

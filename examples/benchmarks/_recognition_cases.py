@@ -1,4 +1,4 @@
-"""One row of the recognition benchmark on one split: features, times, scores."""
+"""Features, times and scores of one row of the recognition benchmark on one split."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BATCH = 1000
 
 
 def described(encoder, images) -> tuple[np.ndarray, float]:
-    """Features of images in batches, and the median milliseconds an image on one core."""
+    """Features of images in batches, and the median milliseconds per image on one core."""
     rows, taken = [], []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         before = time.process_time()
         rows.append(np.asarray(encoder.transform(batch), dtype=np.float32))
         taken.append(1e3 * (time.process_time() - before) / len(batch))
-    # The first batch warms up.
+    # The first batch is a warm-up.
     return np.concatenate(rows), float(np.median(taken[1:] or taken))
 
 
@@ -30,9 +30,9 @@ def described(encoder, images) -> tuple[np.ndarray, float]:
 def features_of(
     make, seed: int, split, colour: bool
 ) -> tuple[np.ndarray, np.ndarray, float, list[int]]:
-    """Features of both parts of a split, milliseconds an image, and widths of blocks of features.
+    """Features of both parts of a split, milliseconds per image, and widths of feature blocks.
 
-    Rows that share ``make`` follow each other and differ in their blocks.
+    Consecutive rows with the same ``make`` share the cached features, and differ in their blocks.
     """
     seen = (lambda images: images) if colour else grey
     encoder = make(seed).fit(seen(split.filters_from))
@@ -42,18 +42,18 @@ def features_of(
 
 
 class Case:
-    """A row with a seed on a split; features are computed when they are first needed.
+    """A row with a seed on a split; features are computed on demand.
 
     Parameters
     ----------
     row : Row
-        How images are described.
+        The features.
     seed : int
-        For the row.
+        Seed of the row.
     split : Split
-        What it is fitted on and scored on.
+        Training and test part.
     per_class : bool, default=False
-        Whether the accuracy is a mean over classes, not over images.
+        Whether the accuracy is averaged over classes instead of images.
     """
 
     def __init__(self, row, seed, split, *, per_class=False):
@@ -70,16 +70,16 @@ class Case:
         return *parts, milliseconds
 
     def score(self, kernel: str, choice: Choice | None = None, numbers=slice(None)) -> dict:
-        """Accuracy of one classifier, and what was chosen for it.
+        """Accuracy of one classifier, and its parameters.
 
         Parameters
         ----------
         kernel : str
             Kernel of the classifier.
         choice : Choice or None, default=None
-            What to use. None chooses on the training part.
+            Scaling and parameters. None chooses them on the training part.
         numbers : ndarray of int, optional
-            Those training images that may be used.
+            Training images that may be used.
         """
         train, test, milliseconds = self._features()
         train, labels = train[numbers], self.split.labels[numbers]
@@ -88,7 +88,7 @@ class Case:
         return self._line(found, choice, train.shape[1], milliseconds)
 
     def score_of_many(self, choice: Choice) -> dict:
-        """Accuracy of the Gaussian kernel on more images than a table holds."""
+        """Accuracy with the Gaussian kernel for more images than a kernel matrix holds."""
         train, test, milliseconds = self._features()
         found = predicted_by_components(choice, train, self.split.labels, test)
         return self._line(found, choice, train.shape[1], milliseconds)

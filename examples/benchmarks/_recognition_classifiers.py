@@ -1,7 +1,7 @@
-"""Classifiers that every row of the recognition benchmark shares, on tables of kernel values.
+"""Classifiers of the recognition benchmark, on precomputed kernel matrices.
 
-Ten thousand images of some thousand features each have far fewer products among them than
-features: one matrix product gives them all, and a grid of support vector machines takes seconds.
+One matrix product gives the inner products of all images, and a grid search over support vector
+machines then takes seconds.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ FOLDS = StratifiedKFold(3, shuffle=True, random_state=0)
 
 
 class Kernel(TransformerMixin, BaseEstimator):
-    """Kernel values of a table that `table_of` made, in units of the training part.
+    """Kernel values of a matrix of `table_of`, in units of the training part.
 
     Parameters
     ----------
     gamma : float or None, default=None
-        With a number the table holds squared distances, and the values are those of a Gaussian
-        whose exponent is ``-gamma`` at the mean squared distance. With None the table holds
-        products, and the values are they over the mean squared norm.
+        With a number, the matrix holds squared distances, and the kernel is a Gaussian with the
+        exponent ``-gamma`` at the mean squared distance. With None, it holds inner products, which
+        are divided by the mean squared norm.
     """
 
     def __init__(self, gamma=None):
         self.gamma = gamma
 
     def fit(self, X, y=None):
-        """Mean of the table, or of its diagonal."""
+        """Mean of the matrix, or of its diagonal."""
         self.unit_ = np.mean(X if self.gamma else np.diag(X))
         return self
 
@@ -60,14 +60,14 @@ class Kernel(TransformerMixin, BaseEstimator):
 
 
 def by_feature(train, others):
-    """Features less their mean, over their deviation."""
+    """Standardise each feature."""
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     deviation[deviation < 1e-6 * deviation.max()] = 1
     return [(rows - mean) / deviation for rows in (train, others)]
 
 
 def by_image(train, others):
-    """Features of every image over their norm."""
+    """Scale the features of every image to unit norm."""
     return [
         rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         for rows in (train, others)
@@ -78,13 +78,13 @@ SCALINGS = {"one": lambda train, others: (train, others), "feature": by_feature,
 
 
 def intersection(rows, others) -> np.ndarray:
-    """Sums over features of the smaller of two magnitudes, where the signs agree."""
+    """Sums over features of the smaller of two absolute values, where the signs agree."""
     totals, other_totals = (np.abs(some).sum(axis=1, dtype=np.float64) for some in (rows, others))
     return (totals[:, None] + other_totals - manhattan_distances(rows, others)) / 2
 
 
 def table_of(kernel: str, rows, others) -> np.ndarray:
-    """Products or squared distances of rows with others."""
+    """Inner products or squared distances of rows and others."""
     if kernel == "intersection":
         return intersection(rows, others)
     table = rows @ others.T
@@ -98,7 +98,7 @@ def table_of(kernel: str, rows, others) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a grid chose on the training part.
+    """Choice of a grid search on the training part.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Choice:
     scaling : str
         Key of ``SCALINGS``.
     params : dict
-        Parameters of the machine.
+        Parameters of the support vector machine.
     score : float
         Mean accuracy over the folds.
     """
@@ -119,15 +119,15 @@ class Choice:
 
 
 def machine_of(params=None) -> Pipeline:
-    """Support vector machine on a table."""
+    """Support vector machine on a kernel matrix."""
     steps = [("kernel", Kernel()), ("svc", SVC(kernel="precomputed", cache_size=1000))]
     return Pipeline(steps).set_params(**(params or {}))
 
 
 def choose(kernel: str, features, labels, n_jobs: int = 1) -> Choice:
-    """Scaling and parameters of the best mean accuracy over three folds of the training part.
+    """Choose scaling and parameters by the mean accuracy over three folds of the training part.
 
-    Of more than 4,000 images the first 4,000 are used.
+    At most the first 4,000 images are used.
     """
     features, labels, choices = features[:N_CHOOSE_ON], labels[:N_CHOOSE_ON], []
     for scaling, scaled in SCALINGS.items():
@@ -139,16 +139,16 @@ def choose(kernel: str, features, labels, n_jobs: int = 1) -> Choice:
 
 
 def predicted(choice: Choice, train, labels, test) -> np.ndarray:
-    """Labels of other images, after one fit on all of the training part."""
+    """Predicted labels of other images, after a fit on the whole training part."""
     train, test = SCALINGS[choice.scaling](train, test)
     machine = machine_of(choice.params).fit(table_of(choice.kernel, train, train), labels)
     return machine.predict(table_of(choice.kernel, test, train))
 
 
 def predicted_by_components(choice: Choice, train, labels, test, n_components=300) -> np.ndarray:
-    """The same with the Gaussian kernel, for more images than a table holds.
+    """The same with the Gaussian kernel, for more images than a kernel matrix holds.
 
-    Principal components keep nearly all of a distance.
+    Principal components approximate the distances closely.
     """
     train, test = SCALINGS[choice.scaling](train, test)
     n_components = min(n_components, train.shape[1])

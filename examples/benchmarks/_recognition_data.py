@@ -1,4 +1,4 @@
-"""Splits of the recognition benchmark, and the record of what was scored on them."""
+"""Splits of the recognition benchmark, and the record of all scores."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from _common import data_folder, digits
 from PIL import Image
 
 N_FILTER_DIGITS, N_SMALL = 1000, 10_000
-# Digits held out of the training part to choose on.
+# Validation digits from the training part.
 VALIDATION = slice(50_000, 60_000)
 N_TRAIN_PHOTOS, N_TEST_PHOTOS = 30, 50
-# Splits to choose on are other ones than the five that count.
+# Splits for validation differ from the five for testing.
 CALTECH_SEEDS = {"test": range(5), "validation": range(100, 103)}
 SIDE = 300
 
@@ -32,7 +32,7 @@ class Split:
     labels, truth : ndarray
         Their labels.
     filters_from : sequence of ndarray
-        Those images of the training part that filters and words are learned from.
+        Images of the training part that filters and visual words are learned from.
     """
 
     train: object
@@ -49,7 +49,7 @@ def digit_labels(part: str) -> np.ndarray:
 
 
 def digits_split(part: str, n_train: int = N_SMALL) -> Split:
-    """First training digits, and what to score on: the test digits, or the last training ones."""
+    """First training digits, and the test digits or, for validation, the last training digits."""
     labels = digit_labels("train")
     if part == "validation":
         images = digits(60_000)
@@ -75,14 +75,14 @@ def photos() -> dict[str, list[np.ndarray]]:
 
 
 def grey(images):
-    """Photos without their colours, by the weights of Rec. 601; others as they are."""
+    """Convert photos to grey with the weights of Rec. 601."""
     if np.ndim(images[0]) == 2:
         return images
     return [(image @ np.array([0.299, 0.587, 0.114])).astype(np.float32) for image in images]
 
 
 def caltech_split(categories: dict, seed: int) -> Split:
-    """30 photos of each category to train on, at most 50 of the others to test on."""
+    """30 training photos of each category, and at most 50 of the others for testing."""
     random, parts = np.random.default_rng(seed), ([], [], [], [])
     for label, images in enumerate(categories.values()):
         order = random.permutation(len(images))
@@ -95,12 +95,12 @@ def caltech_split(categories: dict, seed: int) -> Split:
 
 
 class Record:
-    """File with a line for every scoring; the test part is scored once by each row.
+    """File with one line per score; each row is scored once on the test part.
 
     Parameters
     ----------
     file : Path
-        Where lines of JSON are appended. What it holds already of a test part is not scored again.
+        File of JSON lines. Test scores that it holds are not computed again.
     part : {"test", "validation"}
         What is scored.
     """
@@ -117,7 +117,7 @@ class Record:
         return tuple(line[name] for name in ("task", "row", "seed", "classifier"))
 
     def once(self, task: str, row: str, seed: int, classifier: str, score) -> dict:
-        """The line of one scoring, from the file, or from ``score()``, a dict with ``accuracy``."""
+        """One score, from the file or from ``score()``, a dict with ``accuracy``."""
         line = {"task": task, "row": row, "seed": seed, "classifier": classifier}
         if (key := self._key(line)) not in self._known:
             found = score()

@@ -1,4 +1,4 @@
-"""Figures of the recognition benchmark: errors against numbers of labels, and against lam and p."""
+"""Figures of the recognition benchmark: errors against labels, and against lam and p."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LABELS, DRAWS = (10, 30, 100, 300, 1000), 3
 LAMS, EXPONENTS, N_WEIGHED = (1.0, 3.0, 10.0), (1.0, 0.75, 0.5), 2000
 
 
-def drawn(labels: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
-    """Numbers of images, as many of each class, or all of a class that has fewer."""
+def chosen(labels: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
+    """Random indices of images, ``n_labels`` of each class, or all if a class has fewer."""
     order = np.random.default_rng(seed).permutation(len(labels))
     return np.concatenate([order[labels[order] == one][:n_labels] for one in np.unique(labels)])
 
@@ -25,13 +25,13 @@ def errors_by_labels(row, split: Split, record: Record) -> list[float]:
     """Mean error in per cent for each number of labels per class."""
     case, errors = Case(row, 0, split), []
     for n_labels in LABELS:
-        # The last number is all there are: a row of the table.
+        # The last number takes all images, as in the table.
         if n_labels == LABELS[-1]:
             lines = [record.once("digits", row.name, 0, "rbf", partial(case.score, "rbf"))]
         else:
             task, lines = f"digits, {n_labels} a class", []
             for seed in range(DRAWS):
-                numbers = drawn(split.labels, n_labels, seed)
+                numbers = chosen(split.labels, n_labels, seed)
                 score = partial(case.score, "rbf", None, numbers)
                 lines.append(record.once(task, row.name, seed, "rbf", score))
         errors.append(100 * (1 - np.mean([line["accuracy"] for line in lines])))
@@ -39,7 +39,7 @@ def errors_by_labels(row, split: Split, record: Record) -> list[float]:
 
 
 def draw_labels(rows, record: Record, folder: Path) -> None:
-    """Errors of some rows against the number of labels."""
+    """Plot errors of some rows against the number of labels."""
     split = digits_split(record.part)
     figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
     for row in rows:
@@ -57,16 +57,16 @@ def draw_labels(rows, record: Record, folder: Path) -> None:
 
 
 def draw_weights(row_of, record: Record, folder: Path) -> None:
-    """Errors on held-out training digits against the layer's lam and p.
+    """Plot errors on validation digits against lam and p of the layer.
 
     Parameters
     ----------
     row_of : callable
         Takes lam and p and gives a row.
     record : Record
-        Where scorings go, of the validation part whatever the run scores.
+        Record of scores; those of this figure are for the validation part.
     folder : Path
-        Where the figure goes.
+        Folder of the figure.
     """
     record = Record(record.file, "validation")
     split = digits_split(record.part, N_WEIGHED)

@@ -1,4 +1,4 @@
-"""Rows of the recognition benchmark that this package gives, and their controls."""
+"""Rows of the recognition benchmark with features of this package, and their controls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skdeconv.features import SpatialPyramid
 
 SIDE, AT_ONCE = 150, 50
 FILTER_SIZE, N_FILTERS = 5, 32
-# The pooling of all rows that have maps.
+# Pooling of all rows with maps.
 DIGIT_POOLING = SpatialPyramid(window="gaussian", sigma=2, stride=3, power=0.25)
 PHOTO_POOLING = SpatialPyramid(levels=(1, 2, 4, 6), overlap=0.5)
 
@@ -27,18 +27,18 @@ class Pooled(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     encoder : estimator
-        Its ``transform`` gives maps; or with ``layers`` its ``encode``.
+        Estimator whose ``transform``, or with ``layers`` whose ``encode``, returns maps.
     pooling : SpatialPyramid
-        How maps are pooled.
+        Pooling of the maps.
     layers : tuple of int, default=()
-        Layers of the encoder whose features are used side by side.
+        Layers of the encoder whose features are concatenated.
     k : int, default=50
-        Layers of an adaptive net above the first are described by the average over the pooled
-        projections of this many activations of the top to the first layer.
+        Features of a layer of an adaptive net above the first are the average over the pooled
+        projections of this many activations to the first layer.
     prepare : callable, default=np.asarray
-        Makes a stack of images.
+        Function that converts images to a stack.
     every : int, default=1
-        Filters are learned from every so many images.
+        Filters are learned from one of this many images.
     """
 
     def __init__(self, encoder, pooling, layers=(), k=50, prepare=np.asarray, every=1):
@@ -93,7 +93,7 @@ class PatchCodes(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Learn the dictionary from 100,000 patches that are not blank."""
+        """Learn the dictionary from 100,000 patches that are not constant."""
         self.dictionary_ = MiniBatchDictionaryLearning(
             self.n_atoms,
             batch_size=256,
@@ -114,13 +114,13 @@ class PatchCodes(TransformerMixin, BaseEstimator):
         return codes.reshape(*patches.shape[:3], -1)
 
     def _patches(self, X):
-        """Patches less their mean."""
+        """Patches minus their mean."""
         windows = sliding_window_view(X, (self.size, self.size), axis=(1, 2))
         return windows - windows.mean(axis=(3, 4), keepdims=True)
 
 
 def noise(seed: int, size: int = FILTER_SIZE) -> np.ndarray:
-    """Filters that are not learned."""
+    """Random filters."""
     return np.random.default_rng(seed).standard_normal((N_FILTERS, size, size))
 
 
@@ -164,7 +164,7 @@ def squares(images) -> np.ndarray:
 
 
 def scales(name: str, filters, *, colour=False) -> Row:
-    """Row of one pass over photos at several sizes, with filters learned at one of 75 pixels."""
+    """Row of one pass over photos at several sizes, with filters learned at 75 pixels."""
 
     def make(seed):
         return Scales(filters(seed), PHOTO_POOLING, (150, 75, 40, 20), learned_at=75)
@@ -173,7 +173,7 @@ def scales(name: str, filters, *, colour=False) -> Row:
 
 
 def parts_of(whole: Row, **names) -> tuple[Row, ...]:
-    """Rows of single blocks of features by number, as in ``_1="name"``, and of them all."""
+    """Rows of single blocks of features, as in ``_1="name"``, and of all blocks."""
     parts = [replace(whole, name=name, block=int(key[1:])) for key, name in names.items()]
     return *parts, whole
 

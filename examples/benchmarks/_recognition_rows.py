@@ -1,4 +1,4 @@
-"""Rows of the recognition benchmark that do not depend on this package."""
+"""Rows of the recognition benchmark with features of other packages."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 @dataclass(frozen=True)
 class Row:
-    """One way to describe images.
+    """One kind of features.
 
     Parameters
     ----------
     name : str
-        Its name in the table.
+        Name in the table.
     make : callable
-        Takes a seed and gives a transformer to be fitted on images, without labels.
+        Function of a seed that returns a transformer, which is fitted on images without labels.
     seeded : bool, default=False
         Whether the seed matters.
     block : int or None, default=None
-        Which of several blocks of features is used, where they have ``widths_``. Rows that share
-        ``make`` share its work.
+        Index of the block of features, where the transformer has ``widths_``. Rows with the same
+        ``make`` share the features.
     colour : bool, default=False
-        Whether it takes the colours of photos.
+        Whether the transformer takes photos in colour.
     """
 
     name: str
@@ -37,19 +37,19 @@ class Row:
 
 
 def resized(image: np.ndarray, side: int, *, square: bool = False) -> np.ndarray:
-    """Image whose longer side is ``side``; a square one loses its proportions."""
+    """Resize an image to a longer side of ``side``, or to a square without its proportions."""
     height, width = (side * n / max(image.shape) for n in image.shape)
     size = (side, side) if square else (max(1, round(width)), max(1, round(height)))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
 class ByImage(TransformerMixin, BaseEstimator):
-    """A function of one image, on all of them; nothing is learned.
+    """Apply a function to every image.
 
     Parameters
     ----------
     function : callable
-        Takes an image and gives its features, of any shape.
+        Function of an image that returns its features, of any shape.
     """
 
     def __init__(self, function):
@@ -65,21 +65,21 @@ class ByImage(TransformerMixin, BaseEstimator):
 
 
 def hog(image: np.ndarray, side: int = 0, **settings) -> np.ndarray:
-    """Histograms of oriented gradients by scikit-image, of the image or a square of this side."""
+    """Histograms of oriented gradients by scikit-image, after resizing if ``side`` is given."""
     from skimage.feature import hog
 
     return hog(resized(image, side, square=True) if side else image, **settings)
 
 
 class Scattering(TransformerMixin, BaseEstimator):
-    """Scattering coefficients by kymatio, of digits in the middle of squares.
+    """Scattering coefficients by kymatio, of images centred in squares.
 
     Parameters
     ----------
     side : int
         Side of the squares.
     scale : int, default=2
-        Logarithm of the scale of averages.
+        Logarithm of the averaging scale.
     log : bool, default=False
         Whether to take logarithms.
     """
@@ -89,8 +89,8 @@ class Scattering(TransformerMixin, BaseEstimator):
 
     def fit(self, X, y=None):
         """Make the wavelets."""
-        # The package's own front door also opens its third dimension, whose spherical harmonics
-        # SciPy 1.17 renamed.
+        # kymatio.numpy also imports the 3-D transform, which needs a function that SciPy 1.17
+        # renamed.
         from kymatio.scattering2d.frontend.numpy_frontend import ScatteringNumPy2D
 
         self._scattering = ScatteringNumPy2D(self.scale, (self.side, self.side))
@@ -111,14 +111,14 @@ class Scattering(TransformerMixin, BaseEstimator):
 
 
 def digits_sift(seed: int):
-    """Dense SIFT words of digits."""
+    """Dense SIFT visual words of digits."""
     from _recognition_sift import DenseSift
 
     return DenseSift(600, (16,), 3, 0.6, zoom=2, n_nearest=5, power=0.5, random_state=seed)
 
 
 def photos_sift(seed: int):
-    """Dense SIFT words of photos."""
+    """Dense SIFT visual words of photos."""
     from _recognition_sift import DenseSift
 
     return DenseSift(1000, (16, 24, 32), 8, 1.0, n_nearest=5, pooling="max", random_state=seed)

@@ -1,4 +1,4 @@
-"""Photos at several sizes, described by the same filters in one pass."""
+"""One-pass features of photos at several sizes, with the same filters."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from skdeconv import OnePassEncoder
 
 AT_ONCE = 50
-# Photos that filters are learned from: of all categories, since they come category by category.
+# Filters are learned from every third photo, since photos are sorted by category.
 EVERY = 3
 
 
 def normalized(images, side: int) -> np.ndarray:
-    """Photos of this longer side, contrast-normalised, in the middle of squares; channels last."""
+    """Photos with this longer side, contrast-normalised, centred in squares; channels last."""
     squares = np.zeros((len(images), side, side, np.atleast_3d(images[0]).shape[2]), np.float32)
     for square, image in zip(squares, images, strict=True):
         channels = np.moveaxis(np.atleast_3d(image), 2, 0)
@@ -32,15 +32,15 @@ class Scales(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     layer : DeconvNetLayer or ndarray
-        What learns the filters, or filters.
+        Layer that learns the filters, or filters.
     pooling : SpatialPyramid
-        How responses are pooled.
+        Pooling of the responses.
     sides : tuple of int
         Longer sides of the photos in pixels.
     learned_at : int
-        The one at which filters are learned.
+        Longer side of the photos that filters are learned from.
     competition : float, default=0.8
-        Of the encoder.
+        Parameter of the encoder.
     """
 
     def __init__(self, layer, pooling, sides, learned_at, competition=0.8):
@@ -55,7 +55,7 @@ class Scales(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """One row per photo: means over cells, to a power, of all sizes side by side."""
+        """One row per photo: means over cells, to a power, concatenated over all sizes."""
         parts = (X[start : start + AT_ONCE] for start in range(0, len(X), AT_ONCE))
         return np.concatenate(
             [np.hstack([self._of(part, side) for side in self.sides]) for part in parts]
@@ -63,5 +63,5 @@ class Scales(TransformerMixin, BaseEstimator):
 
     def _of(self, images, side):
         maps = self.encoder_.transform(list(normalized(images, side)))
-        # Cells grow with the square of the side, and sums with them.
+        # The area of cells, and with it their sums, grows with the square of the side.
         return clone(self.pooling).fit_transform(maps) / side ** (2 * self.pooling.power)

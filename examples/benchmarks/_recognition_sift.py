@@ -1,4 +1,4 @@
-"""Dense SIFT bags of words with a spatial pyramid, as strong as validation could make them."""
+"""Dense SIFT bags of visual words with a spatial pyramid, tuned on validation data."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ cv2.setNumThreads(1)
 
 
 class DenseSift(TransformerMixin, BaseEstimator):
-    """Pyramid of words of upright SIFT descriptors on a grid.
+    """Spatial pyramid of visual words of upright SIFT descriptors on a grid.
 
     Parameters
     ----------
     n_words : int
         Size of the vocabulary.
     patches : tuple of int
-        Sides of the described patches in pixels, each one a grid of its own.
+        Sides of the patches in pixels, each with its own grid.
     step : int
         Pixels between patches.
     blur : float
         Standard deviation of the Gaussian before gradients are taken.
     zoom : float, default=1
-        Images are magnified by it first; patches and step count magnified pixels.
+        Factor by which images are magnified first; patches and step are in magnified pixels.
     n_nearest : int, default=1
-        Words that a descriptor counts for; one is hard assignment.
+        Number of words that a descriptor is assigned to; one is hard assignment.
     sharpness : float, default=10
-        Weights of the nearest words fall off as exp(-sharpness * squared distance).
+        Weights of the nearest words are proportional to exp(-sharpness * squared distance).
     pooling : {"sum", "max"}, default="sum"
-        How weights of a cell are pooled.
+        Pooling of the weights in a cell.
     power : float, default=1
-        Pooled values are raised to it.
+        Exponent of pooled values.
     levels : tuple of int, default=(1, 2, 4)
-        Cells a side of the levels of the pyramid.
+        Number of cells along each side, for each level of the pyramid.
     random_state : int, default=0
         Seed of the vocabulary.
     """
@@ -77,12 +77,12 @@ class DenseSift(TransformerMixin, BaseEstimator):
             )
         points = []
         for patch in self.patches:
-            # Patches may hang over the border by a quarter.
+            # Patches may exceed the border by a quarter of their side.
             rows, columns = (
                 np.arange((n - patch // 2) % self.step / 2 + patch / 4, n - patch / 4, self.step)
                 for n in pixels.shape
             )
-            # The descriptor of a key point is six times as wide as its size.
+            # The descriptor covers six times the size of a key point.
             points += [cv2.KeyPoint(x, y, patch / 6, 0) for y in rows for x in columns]
         _, found = cv2.SIFT_create(sigma=self.blur).compute(pixels, points)
         found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-6)
@@ -90,7 +90,7 @@ class DenseSift(TransformerMixin, BaseEstimator):
         return np.sqrt(found), where
 
     def codes(self, descriptors):
-        """Weights of words, one row per descriptor; blank patches have none."""
+        """Weights of words, one row per descriptor; zero for constant patches."""
         nearness = 2 * descriptors @ self.words_.T
         nearness -= self._norms
         k = self.n_nearest

@@ -1,12 +1,13 @@
 """The adaptive network on ten categories of Caltech-101: ``python adaptive.py``.
 
 Needs the photos in ``caltech101_subset/`` of the data folder, one folder for each category. Prints
-what each layer explains at the default weights, what learned filters are ahead of random ones where
-maps are sparse, and times.
+R2 and non-zeros of each layer with default parameters, R2 of learned and random filters with sparse
+maps, and times.
 """
 
 from __future__ import annotations
 
+import copy
 import resource
 import time
 
@@ -17,8 +18,8 @@ from PIL import Image
 from skdeconv import AdaptiveDeconvNet
 
 SIDE, SPARSE = 150, (2.0, 0.25, 0.1, 0.05)
-# Numbers of the photos of each category that are never learned from.
-KEPT_BACK = (13, 14)
+# Numbers of the held-out photos of each category.
+HELD_OUT = (13, 14)
 
 
 def photo(file) -> np.ndarray:
@@ -53,15 +54,13 @@ def explained(net, images) -> list[tuple[float, float]]:
 
 def shortened(net, number) -> AdaptiveDeconvNet:
     """The lowest layers of a net."""
-    other = AdaptiveDeconvNet(net.n_filters[:number], lam=net.lam[:number])
-    vars(other).update({name: one for name, one in vars(net).items() if name.endswith("_")})
-    other._layout, other.filters_ = net._layout, net.filters_[:number]
-    other.pooling_ = net.pooling_[:number]
+    other = copy.copy(net).set_params(n_filters=net.n_filters[:number], lam=net.lam[:number])
+    other.filters_, other.pooling_ = net.filters_[:number], net.pooling_[:number]
     return other
 
 
 def with_random_top(net, number) -> AdaptiveDeconvNet:
-    """The lowest layers of a net, the highest of them with filters of noise."""
+    """The lowest layers of a net, the highest of them with random filters."""
     other = shortened(net, number)
     noise = np.random.default_rng(0).standard_normal(other.filters_[-1].shape)
     noise /= np.linalg.norm(noise.reshape(len(noise), -1), axis=1)[:, None, None, None]
@@ -69,9 +68,9 @@ def with_random_top(net, number) -> AdaptiveDeconvNet:
     return other
 
 
-def ahead_of_random(net, images) -> None:
-    """Print R2 of learned filters and of random ones at equal non-zeros per pixel."""
-    # After few steps many small coefficients are left, which say nothing about filters.
+def learned_and_random(net, images) -> None:
+    """Print R2 of learned and of random filters at equal non-zeros per pixel."""
+    # With few steps many small coefficients remain, which do not depend on the filters.
     rows, steps = [], 30
     net.n_inference_steps = steps
     for number, (r2, nonzeros) in enumerate(explained(net, images)[1:], 2):
@@ -84,12 +83,12 @@ def ahead_of_random(net, images) -> None:
         random = float(np.interp(np.log(nonzeros), np.log(known), values))
         numbers = (f"{value:.3f}" for value in (r2, random, r2 - random))
         rows.append([str(number), f"{nonzeros:.4f}", *numbers])
-    header = ["layer", "non-zeros per pixel", "R2, learned", "R2, random", "ahead"]
-    print_table("Sparse maps, 20 photos kept back, only the layer itself random", header, rows)
+    header = ["layer", "non-zeros per pixel", "R2, learned", "R2, random", "difference"]
+    print_table("Sparse maps, 20 held-out photos, random filters in one layer", header, rows)
 
 
 def times(net, images, repeats) -> None:
-    """Print what coding, drawing one at a time and two workers take."""
+    """Print times of inference, of projections, and with two workers."""
     one, rows = images[:1], []
     jobs = {
         f"{n} layers": (lambda n=n: shortened(net, n), lambda it: it.encode(one))
@@ -107,7 +106,7 @@ def times(net, images, repeats) -> None:
     }
     for name, seconds in alternate(jobs, repeats).items():
         rows.append([name, f"{1e3 * seconds:.0f}"])
-    print_table("One photo, one core", ["what", "ms"], rows)
+    print_table("One photo, one core", ["task", "ms"], rows)
     many, seconds = np.concatenate([images] * 5)[:100], {}
     for n_jobs in (1, 2):
         net.n_jobs = n_jobs
@@ -122,7 +121,7 @@ def times(net, images, repeats) -> None:
 
 
 def learned(numbers, lam, **options) -> AdaptiveDeconvNet:
-    """A net learned from these photos of each category; prints how long each layer took."""
+    """A net learned from these photos of each category. Prints the time of each layer."""
     net = AdaptiveDeconvNet((15,), random_state=0, warm_start=True, **options)
     images, rows = photos(numbers), []
     for depth in range(1, 5):
@@ -139,17 +138,17 @@ def learned(numbers, lam, **options) -> AdaptiveDeconvNet:
 def main() -> None:
     """Print the tables."""
     options = arguments(__doc__, jobs=2)
-    images = photos(KEPT_BACK)
-    few = [number for number in range(1, 15) if number not in KEPT_BACK]
+    images = photos(HELD_OUT)
+    few = [number for number in range(1, 15) if number not in HELD_OUT]
     net = learned(few, (2.0, 0.5, 0.3, 0.2), n_jobs=options.jobs)
     rows = [
         [str(number), f"{r2:.3f}", f"{nonzeros:.4f}"]
         for number, (r2, nonzeros) in enumerate(explained(net, images), 1)
     ]
-    print_table("20 photos kept back", ["layer", "R2", "non-zeros per pixel"], rows)
+    print_table("20 held-out photos", ["layer", "R2", "non-zeros per pixel"], rows)
     times(net.set_params(n_jobs=1), images, options.repeats)
-    many = [number for number in range(1, 33) if number not in KEPT_BACK]
-    ahead_of_random(learned(many, SPARSE, n_jobs=options.jobs), images)
+    many = [number for number in range(1, 33) if number not in HELD_OUT]
+    learned_and_random(learned(many, SPARSE, n_jobs=options.jobs), images)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Signal-to-noise ratio after denoising, beside wavelets and TV: ``python denoising.py``.
+"""Denoising compared with wavelets and total variation: ``python denoising.py``.
 
 Gaussian noise at 13.84 dB on zero-mean, contrast-normalised photos. The filters are learned from
-every other fruit and city photo, clean, and every method's parameters are chosen there, noisy. The
-table is made of the other photos, and of the central 256x256 pixels of Set12.
+every other fruit and city photo without noise, and the parameters of every method are chosen there
+with noise. The table is for the other photos, and for the central 256x256 pixels of Set12.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from skdeconv import DeconvNetLayer, HierarchicalDeconvNet
 from skdeconv.operators import Convolution
 
 SNR = 13.84
-# Weights of the squared error while the filters are learned, and while noise is removed. The
-# weights of the two-layer net are those in pixels: lam divided by the factor of the layer.
+# Weights of the squared error for learning and for denoising. For the second layer, the weight is
+# that of the error in pixels: lam divided by the factor of the layer.
 LEARNING = {1: (2.0, 6.0), 2: ((2.0, 1.0), (6.0, 1.0))}
 WEIGHTS = {1: (6.0, 9.0, 12.0, 16.0, 22.0), 2: (5.0, 7.0, 9.0, 12.0, 16.0)}
 FLAT = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -27,25 +27,25 @@ COMMON = {"max_iter": 10, "inference_tol": 1e-2, "inference_max_iter": 100, "ran
 HEADER = ["method", "chosen", "other fruit and city", "Set12", "all"]
 
 
-def decibels(clean, drawn):
-    """10 log10 of the clean image's energy over that of the error."""
-    return 10 * np.log10(np.sum(clean**2) / np.sum((drawn - clean) ** 2))
+def decibels(clean, found):
+    """Signal-to-noise ratio: 10 log10 of the energy of the clean image over that of the error."""
+    return 10 * np.log10(np.sum(clean**2) / np.sum((found - clean) ** 2))
 
 
 def noisy(photos, seed):
-    """Photos with noise of ``SNR`` decibels, each by its own energy."""
+    """Add noise at ``SNR`` decibels of the energy of each photo."""
     rng = np.random.default_rng(seed)
     deviations = np.sqrt(np.mean(photos**2, axis=(1, 2), keepdims=True) / 10 ** (SNR / 10))
     return photos + (deviations * rng.standard_normal(photos.shape)).astype(np.float32)
 
 
 def with_two_layers(net, weight):
-    """The net, its top layer at this weight of the squared error in pixels."""
+    """Set the weight of the squared error in pixels of the top layer."""
     return net.set_params(lam=(net.layers_[0].lam, weight * net.factors_[1]))
 
 
 def flat_prior(layer, photos, weight):
-    """What maps of least squares norm draw: ``F F^T (F F^T + 1 / weight)^-1 y``."""
+    """Reconstruct from maps with an L2 penalty: ``F F^T (F F^T + 1 / weight)^-1 y``."""
     filters = layer.filters_.transpose(0, 3, 1, 2).astype(np.float64)
     operator = Convolution(filters, photos.shape[1:])
 
@@ -60,7 +60,7 @@ def flat_prior(layer, photos, weight):
 
 
 def methods(clean):
-    """Name: [(what is chosen, function of noisy photos), ...], learned from a list of photos."""
+    """For each name, pairs of a parameter choice and a function of noisy photos."""
     layers = {lam: DeconvNetLayer(9, 7, lam=lam, **COMMON).fit(clean) for lam in LEARNING[1]}
     nets = [HierarchicalDeconvNet((9, 45), lam=lam, **COMMON) for lam in LEARNING[2]]
     for net in nets:
@@ -102,19 +102,19 @@ def methods(clean):
 
 
 def denoised(estimator, photos):
-    """Photos drawn from their own sparse maps, in stacks of whatever size they have."""
+    """Reconstruct photos of any sizes from their sparse maps."""
     estimator.set_params(output="maps", sparse_output=True)
     return np.array([estimator.inverse_transform(estimator.transform([y]))[0] for y in photos])
 
 
 def by_wavelets(photos, sigma):
-    """scikit-image's wavelet shrinkage at a known deviation of the noise."""
+    """Wavelet shrinkage of scikit-image, for a known deviation of the noise."""
     options = {"sigma": sigma, "method": "BayesShrink", "rescale_sigma": True}
     return np.array([denoise_wavelet(y.astype(np.float64), **options) for y in photos])
 
 
 def by_tv(photos, weight):
-    """scikit-image's total variation."""
+    """Total variation of scikit-image."""
     return np.array([denoise_tv_chambolle(y, weight=weight) for y in photos])
 
 
@@ -133,10 +133,10 @@ def main() -> None:
     rows = []
     for name, candidates in methods(list(small[::2])).items():
         scores = [np.mean(mean(run, small[::2], noisy_chosen)) for _, run in candidates]
-        told, run = candidates[int(np.argmax(scores))]
+        choice, run = candidates[int(np.argmax(scores))]
         found = [mean(run, *pair) for pair in zip(clean, tests, strict=True)]
         means = [np.mean(found[0]), np.mean(found[1]), np.mean(found[0] + found[1])]
-        rows.append([name, told, *(f"{value:.2f}" for value in means)])
+        rows.append([name, choice, *(f"{value:.2f}" for value in means)])
         print(rows[-1], flush=True)
     print_table(f"Denoising: dB after noise of {SNR} dB", HEADER, rows)
 

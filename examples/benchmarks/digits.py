@@ -1,7 +1,7 @@
-"""Milliseconds to code a digit of 28x28: ``python digits.py``.
+"""Milliseconds of inference for a digit of 28x28: ``python digits.py``.
 
 One core, float32, 16 filters of 7x7 learned from the first thousand digits, non-negative maps,
-``lam`` = 3. Costs and gaps are judged on a thousandth of the digits' indices.
+``lam`` = 3. Costs and gaps are computed for 100 of the digits.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from _common import Problem, alternate, arguments, digits, print_table
 from skdeconv import DeconvNetLayer
 
 LAM = 3.0
-JUDGED = 100
+N_EVALUATED = 100
 HEADER = ["inference_tol", "ms a digit", "non-zeros a digit", "mean cost", "largest gap"]
 
 
-def judge(layer: DeconvNetLayer, images: np.ndarray) -> tuple[float, float]:
-    """Mean cost and largest certified gap of the layer's codes of some images."""
+def evaluate(layer: DeconvNetLayer, images: np.ndarray) -> tuple[float, float]:
+    """Mean cost and largest certified gap of the codes of some images."""
     filters = layer.filters_[..., 0]
     codes = layer.transform(images).to_dense()
     costs, gaps = [], []
@@ -46,7 +46,8 @@ def main() -> None:
     for tol in tolerances:
         layer.set_params(inference_tol=tol)
         n_nonzero = layer.set_params(output="rows").transform(images).nnz / len(images)
-        cost, gap = judge(layer.set_params(output="maps"), images[:: len(images) // JUDGED])
+        evaluated = images[:: len(images) // N_EVALUATED]
+        cost, gap = evaluate(layer.set_params(output="maps"), evaluated)
         row = [f"{tol:g}", f"{1e3 * seconds[tol] / len(images):.2f}", f"{n_nonzero:.1f}"]
         rows.append([*row, f"{cost:.4f}", f"{gap:.1e}"])
     print_table(f"Digits: {len(images)} of 28x28, K=16 7x7, one core", HEADER, rows)

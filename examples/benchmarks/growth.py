@@ -1,8 +1,8 @@
-"""Seconds an image against pixels, filters and lam, and what a task returns: ``python growth.py``.
+"""Time against pixels, filters and lam, and size of the statistics: ``python growth.py``.
 
-Squares of the photos that scikit-learn ships, contrast-normalised, float32, filters of 7x7, one
-core. Filters are those of three passes; a pass of fit is the first from noise, over all images at
-once, and keeps no maps.
+Squares of the sample photos of scikit-learn, contrast-normalised, float32, filters of 7x7, one
+core. Filters are those of three passes. The pass of fit is the first one, from random filters, over
+all images at once, and stores no maps.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from skdeconv import DeconvNetLayer
 from skdeconv.datasets import load_sample_photos
 from skdeconv.preprocessing import LocalContrastNormalizer
 
-# Two decades of each: pixels; filters, of more of which the statistics would not fit into 256 MB;
-# non-zeros. The photos are 427 pixels high, which bounds the largest square.
+# Two decades each of pixels, filters and non-zeros. The statistics of more filters exceed 256 MB.
+# The photos are 427 pixels high, which limits the size of the squares.
 SIDES, NUMBERS = (32, 64, 128, 256, 424), (1, 4, 16, 48, 100)
 WEIGHTS = (0.25, 0.5, 1, 2, 4, 8, 16)
-HEADER = ["side", "filters", "lam", "non-zeros an image", "transform, s", "pass of fit, s"]
+HEADER = ["side", "filters", "lam", "non-zeros per image", "transform, s", "pass of fit, s"]
 FILTER_SIZE = 7
 
 
 def squares(photos: np.ndarray, side: int) -> np.ndarray:
-    """All squares of both photos, side by side in the middle, so that all sides see the same."""
+    """Adjacent squares from the centre of both photos, so that all sizes have the same content."""
     n_rows, n_columns = (n // side for n in photos.shape[1:])
     first = [
         (n - m * side) // 2 for n, m in zip(photos.shape[1:], (n_rows, n_columns), strict=True)
@@ -40,7 +40,7 @@ def squares(photos: np.ndarray, side: int) -> np.ndarray:
 
 
 def entry(images: np.ndarray, n_filters: int, lam: float) -> tuple[float, float, float]:
-    """Non-zeros an image, and seconds an image of transform and of a pass of fit."""
+    """Non-zeros per image, and seconds per image of transform and of a pass of fit."""
     layer = DeconvNetLayer(n_filters, FILTER_SIZE, lam=lam, random_state=0, tol=0)
     layer.set_params(sparse_output=True, max_iter=3).fit(images)
     start = time.process_time()
@@ -55,7 +55,7 @@ def entry(images: np.ndarray, n_filters: int, lam: float) -> tuple[float, float,
 
 
 def measure(title: str, cases: list, of_rows: list | None = None) -> None:
-    """Print a table, its last row the slopes of the logarithms; against non-zeros by default."""
+    """Print a table. Its last row has the slopes in log-log scale, by default against non-zeros."""
     found = [entry(*case) for case in cases]
     rows = [
         [f"{len(case[0][0])}", f"{case[1]}", f"{case[2]:g}", *(f"{value:.3g}" for value in values)]
@@ -68,7 +68,7 @@ def measure(title: str, cases: list, of_rows: list | None = None) -> None:
 
 
 def returned(n_filters: int) -> int:
-    """Bytes that a task of a pass returns, pickled: what does not depend on the images."""
+    """Bytes of the pickled statistics that a task returns."""
     side = n_filters * FILTER_SIZE**2
     gram, cross = np.zeros((side, side)), np.zeros((side, 1))
     return len(pickle.dumps((gram, cross, np.zeros(n_filters, np.int64), 0.0), protocol=5))
@@ -81,13 +81,13 @@ def main() -> None:
     photos = LocalContrastNormalizer().fit_transform(load_sample_photos(size=None))
     photos = photos.astype(np.float32)
     of_a_side = {side: squares(photos, side) for side in SIDES}
-    entry(of_a_side[64], 4, 1)  # Caches are warm after it.
+    entry(of_a_side[64], 4, 1)  # Warm up caches.
     pixels = [side**2 for side in SIDES]
     measure("Pixels", [(of_a_side[side], 9, 2) for side in SIDES], pixels)
     measure("Filters", [(of_a_side[128], number, 2) for number in NUMBERS], NUMBERS)
     measure("Non-zeros", [(of_a_side[128], 9, lam) for lam in WEIGHTS])
     rows = [[f"{number}", f"{returned(number) / 1e6:.2f}"] for number in (*NUMBERS, 9)]
-    print_table("Bytes that a task returns", ["filters", "MB"], rows)
+    print_table("Statistics that a task returns", ["filters", "MB"], rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""R2 in pixels of two layers against their non-zeros, and times: ``python hierarchy.py``.
+"""R2 in pixels of two layers for several numbers of non-zeros: ``python hierarchy.py``.
 
-Also the time of one 45-filter layer that sees all nine maps, beside one that sees one or two of
-them, and that of a third layer.
+Also the times of a layer of 45 filters for several connectivities, and that of a third layer.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ COMMON = {"max_iter": 10, "tol": 0, "random_state": 0, "sparse_output": True}
 
 
 def r2_against_nonzeros(net, photos) -> None:
-    """Print the pixel R2 of the top layer alone, by way of inference."""
+    """Print R2 in pixels and non-zeros of the top layer for each kind of inference."""
     rows = []
     for inference, lams in LAMS.items():
         for lam in lams:
@@ -37,12 +36,12 @@ def r2_against_nonzeros(net, photos) -> None:
             per_pixel = codes.nnz / photos.size
             row = [inference, f"{lam}", f"{per_pixel:.3f}", f"{r2:.3f}", f"{seconds:.2f}"]
             rows.append(row)
-    header = ["inference", "lam of layer 2", "non-zeros per pixel", "R2", "seconds a photo"]
+    header = ["inference", "lam of layer 2", "non-zeros per pixel", "R2", "seconds per photo"]
     print_table("City photos, (9, 45) filters 7x7, from the top layer alone", header, rows)
 
 
 def full_against_pairs(net, photos) -> None:
-    """Print the times of learning and coding one layer above the first, by connectivity."""
+    """Print times of learning and inference of a second layer for each connectivity."""
     first = net.layers_[0]
     maps = first.to_maps(first.transform(photos)) / np.float32(net.factors_[1])
     rows = []
@@ -55,12 +54,12 @@ def full_against_pairs(net, photos) -> None:
             start = time.process_time()
             run(maps)
             rows[-1].append(f"{time.process_time() - start:.1f}")
-    header = ["connectivity", "filters", "share", "learning, s", "coding, s"]
+    header = ["connectivity", "filters", "connections", "learning, s", "inference, s"]
     print_table("One layer on the nine maps of ten photos, ten passes", header, rows)
 
 
 def growth(photos) -> None:
-    """Print time and peak memory of one, two and three layers, each kept by the next."""
+    """Print time and peak memory of one, two and three layers, learned one after the other."""
     net, rows = HierarchicalDeconvNet((9,), lam=2.0, warm_start=True, **COMMON), []
     for n_filters in ((9,), (9, 45), (9, 45, 150)):
         net.set_params(n_filters=n_filters, lam=(2.0, 1.0, 1.0)[: len(n_filters)])

@@ -1,9 +1,10 @@
-"""Seconds to infer the maps of a photo of 256x256, beside SPORCO: ``python inference.py``.
+"""Seconds to infer the maps of a photo of 256x256, compared with SPORCO: ``python inference.py``.
 
-One core, float32, three sets of learned filters. ``lam`` is chosen for a share of non-zeros.
-Everyone is timed to the same cost, 1e-3 above the optimum: SPORCO by the number of iterations
-that reaches it, found beforehand and run without any stopping test; ours by the loosest
-tolerance that reaches it. A second row times our default tolerance, which proves as much.
+One core, float32, three sets of learned filters. ``lam`` is chosen for a fraction of non-zeros.
+Both packages are timed to the same cost, 1e-3 above the optimum. SPORCO runs the number of
+iterations that reaches it, found beforehand, without a stopping criterion. Our solver has the
+loosest tolerance that reaches it. A second row has our default tolerance, which certifies this
+distance.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from _common import (
 )
 from peers import SetUp, fastest, sparse_maps
 
-# Number of filters, their size, and the share of non-zeros.
+# Number of filters, their size, and the fraction of non-zeros.
 SETS = ((9, 7, 0.03), (32, 8, 0.008), (64, 11, 0.004))
 PHOTOS = ("set12/01.png", "set12/07.png")
 ABOVE = 1e-3
@@ -35,7 +36,7 @@ HEADER += ["certified gap", "SPORCO / this"]
 
 
 def loosest_tol(problem: Problem, target: float) -> float:
-    """Largest of sixteen tolerances at which our cost is at most ``target``."""
+    """Largest of sixteen tolerances with a cost of at most ``target``."""
     operator = convolution(problem)
     for tol in np.geomspace(0.5, ABOVE, 16):
         if problem.cost(dense(infer(operator, problem, tol), problem)) <= target:
@@ -44,14 +45,14 @@ def loosest_tol(problem: Problem, target: float) -> float:
 
 
 def solved(setup: SetUp, problem: Problem) -> np.ndarray:
-    """SPORCO's maps."""
+    """Maps inferred by SPORCO."""
     solver = setup.solver(problem)
     solver.solve()
     return sparse_maps(solver, problem)
 
 
 def compare(problem: Problem, setups: list[SetUp], best: float, repeats: int) -> list[list[str]]:
-    """Rows of the table for one photo: solver, seconds, cost above ``best``, gap, ratio."""
+    """Rows for one photo: solver, seconds, cost above ``best``, gap, ratio of times."""
     operator = convolution(problem)
     jobs, maps = {}, {}
     for tol in (loosest_tol(problem, (1 + ABOVE) * best), ABOVE):

@@ -1,12 +1,13 @@
-"""Missing pixels, beside biharmonic filling and SPORCO's masked coding: ``python inpainting.py``.
+"""Inpainting, compared with biharmonic inpainting and SPORCO: ``python inpainting.py``.
 
-The central 256x256 pixels of Set12, grey, in [0, 1]: half or four fifths of the pixels missing at
-random, or those under scribbled words. The filters come from other photos, less their Gaussian
-mean: fruits, cities, and those that scikit-learn ships. Raw photos are drawn by these filters and a
-smooth map, and the weight of the error is chosen for each damage on photos of Caltech-101.
+The central 256x256 pixels of Set12, grey, in [0, 1]. Half or four fifths of the pixels are missing
+at random, or those under words. Filters are learned from other photos (fruits, cities, and the
+sample photos of scikit-learn) after subtraction of their Gaussian mean. Raw photos are represented
+by these filters and a low-frequency map. ``lam`` is chosen for each kind of damage on photos of
+Caltech-101.
 
-SPORCO codes what the smooth map leaves, with the same filters, weight and mask. Both are timed to
-the same cost, 1e-3 above the optimum.
+SPORCO's masked solvers are applied to the photos minus the low-frequency part, with the same
+filters, ``lam`` and mask. Both packages are timed to the same cost, 1e-3 above the optimum.
 """
 
 from __future__ import annotations
@@ -31,11 +32,10 @@ from scipy.ndimage import gaussian_filter, label
 from skimage.restoration import inpaint_biharmonic
 
 from skdeconv import DeconvNetLayer
-from skdeconv._penalty import PowerPenalty
 from skdeconv.datasets import load_sample_photos
-from skdeconv.inference import SOLVERS, quiet_single_thread, solve_with_low
-from skdeconv.inference._known import solve_known
-from skdeconv.operators import Convolution, UniformConvolution
+from skdeconv.inference import Coding, CoordinateDescent, PowerPenalty
+from skdeconv.layouts import Images
+from skdeconv.operators import Synthesis
 
 N_FILTERS, FILTER_SIZE, LEARNING_LAM, BLUR, SMOOTHNESS = 36, 12, 5.0, 3.0, 0.1
 WEIGHTS, TOL = (10.0, 20.0, 30.0, 60.0), 3e-3
@@ -62,7 +62,7 @@ def photos_to_choose_on() -> np.ndarray:
 
 
 def photos_to_learn_from() -> np.ndarray:
-    """Squares of 100x100, less their Gaussian mean."""
+    """Squares of 100x100, minus their Gaussian mean."""
     small = [
         grey(data_folder() / f"{name}_100_100/{i}.jpg", 100)
         for name in ("fruit", "city")
@@ -74,10 +74,10 @@ def photos_to_learn_from() -> np.ndarray:
 
 
 def learned_filters(folder) -> np.ndarray:
-    """Filters (n_filters, h, w), kept in a folder between runs."""
+    """Filters (n_filters, h, w), cached in a folder between runs."""
     file = folder / f"inpainting-{N_FILTERS}x{FILTER_SIZE}.npy"
     if not file.exists():
-        # Of maps this sparse a few images do not determine the filters: little is forgotten.
+        # With maps this sparse, a few images do not determine the filters: discount slowly.
         options = {"lam": LEARNING_LAM, "forgetting": 5.0, "max_iter": 15, "random_state": 0}
         layer = DeconvNetLayer(N_FILTERS, FILTER_SIZE, **options).fit(photos_to_learn_from())
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -86,12 +86,12 @@ def learned_filters(folder) -> np.ndarray:
 
 
 def at_random(shape, share: float, seed: int) -> np.ndarray:
-    """A share of the pixels, where True stands for a missing one."""
+    """Mask of a fraction of the pixels; True marks a missing one."""
     return np.random.default_rng(seed).random(shape) < share
 
 
-def scribbled(shape) -> np.ndarray:
-    """Pixels under lines of words and two strokes."""
+def written(shape) -> np.ndarray:
+    """Mask of lines of words and two strokes."""
     page = Image.new("1", shape[::-1])
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=17)
     for line, top in enumerate(range(2, shape[0], 24)):
@@ -104,45 +104,44 @@ def scribbled(shape) -> np.ndarray:
 DAMAGES = {
     "50 % missing": lambda photos, seed: at_random(photos.shape, 0.5, seed),
     "80 % missing": lambda photos, seed: at_random(photos.shape, 0.8, seed),
-    "words": lambda photos, seed: np.stack([scribbled(photos.shape[1:])] * len(photos)),
+    "words": lambda photos, seed: np.stack([written(photos.shape[1:])] * len(photos)),
 }
 
 
-def coded(filters, holed, weight):
-    """What sparse and smooth maps draw, the part of the smooth ones, and the sparse maps."""
-    operator = Convolution(filters[:, None], holed.shape)
-    uniform = UniformConvolution(filters.shape[1:], (1, *holed.shape), SMOOTHNESS, holed.dtype)
-    solve = partial(solve_known, SOLVERS["coordinate_descent"].solve)
-    problem = operator, holed[None, None], PowerPenalty(), weight
-    with quiet_single_thread():
-        result = solve_with_low(solve, uniform, *problem, tol=TOL, max_iter=50)
-    maps = result.maps.toarray().reshape(1, *operator.maps_shape)
-    smooth = uniform.forward(result.low)
-    return (operator.forward(maps) + smooth)[0, 0], smooth[0, 0], result.maps
+def reconstructed(filters, damaged, weight):
+    """Reconstruction from all maps, and the part of the low-frequency map."""
+    coding = Coding(CoordinateDescent(), PowerPenalty(), weight, TOL, 50, SMOOTHNESS)
+    low_frequency = coding.low_frequency(filters.shape[1:], 1, damaged.dtype)
+    synthesis = Synthesis(filters[:, None], low_frequency)
+    images = Images([damaged], np.array([damaged.shape]), 1, damaged.dtype)
+    result = coding.infer(synthesis, images)
+    maps, low = result.maps, result.low_frequency
+    image = synthesis.reconstruct(maps, low, slice(None), damaged.shape)
+    return image[0, 0], synthesis.low_frequency_part(low, slice(None), damaged.shape)[0, 0]
 
 
 def decibels(photo, filled, missing) -> float:
-    """Peak signal-to-noise ratio over all pixels, the known ones as they are."""
+    """Peak signal-to-noise ratio over all pixels, without error at known ones."""
     error = np.where(missing, np.clip(filled, 0, 1) - photo, 0)
     return float(-10 * np.log10(np.mean(error**2)))
 
 
 def biharmonic(photo, missing) -> float:
-    """The ratio of scikit-image's biharmonic filling."""
-    holed = np.where(missing, 0, photo).astype(np.float64)
-    # As one region the words make scikit-image 0.26 fail now and then; single pixels are too many.
+    """Ratio of the biharmonic inpainting of scikit-image."""
+    damaged = np.where(missing, 0, photo).astype(np.float64)
+    # scikit-image 0.26 sometimes fails on words as one region. Single pixels are too many regions.
     split = label(missing)[1] < MOST_REGIONS
-    filled = inpaint_biharmonic(holed, missing, split_into_regions=split)
+    filled = inpaint_biharmonic(damaged, missing, split_into_regions=split)
     return decibels(photo, filled, missing)
 
 
 def ours(filters, weight, photo, missing) -> float:
-    """The ratio of what the maps draw."""
-    return decibels(photo, coded(filters, with_holes(photo, missing), weight)[0], missing)
+    """Ratio of the reconstruction from maps."""
+    return decibels(photo, reconstructed(filters, with_nan(photo, missing), weight)[0], missing)
 
 
-def with_holes(photo, missing) -> np.ndarray:
-    """The photo with NaN where pixels are missing."""
+def with_nan(photo, missing) -> np.ndarray:
+    """The photo with NaN at missing pixels."""
     return np.where(missing, np.float32(np.nan), photo)
 
 
@@ -152,7 +151,7 @@ def mean_over(photos, masks, ratio) -> float:
 
 
 def quality(filters) -> dict[str, float]:
-    """Print mean ratios; the chosen weights."""
+    """Print mean ratios, and return the chosen weights."""
     photos, tried, rows, chosen = test_photos(), photos_to_choose_on(), [], {}
     for name, damage in DAMAGES.items():
         masks = damage(tried, 1)
@@ -166,40 +165,40 @@ def quality(filters) -> dict[str, float]:
         pairs = list(zip(photos, masks, strict=True))
         each = np.array([(biharmonic(*pair), ours(filters, chosen[name], *pair)) for pair in pairs])
         print(f"{name}, each photo:\n{np.round(each.T, 2)}", flush=True)
-        ahead = each[:, 1] - each[:, 0]
-        lead = f"{ahead.mean():+.2f} ± {ahead.std(ddof=1) / len(ahead) ** 0.5:.2f}"
-        row = [name, f"{chosen[name]:g}", *(f"{mean:.2f}" for mean in each.mean(axis=0)), lead]
-        rows.append([*row, f"{np.sum(ahead > 0)} of {len(ahead)}"])
-    header = ["damage", "lam", "biharmonic, dB", "skdeconv, dB", "lead", "photos ahead"]
+        gain = each[:, 1] - each[:, 0]
+        mean_gain = f"{gain.mean():+.2f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.2f}"
+        row = [name, f"{chosen[name]:g}", *(f"{mean:.2f}" for mean in each.mean(axis=0))]
+        rows.append([*row, mean_gain, f"{np.sum(gain > 0)} of {len(gain)}"])
+    header = ["missing", "lam", "biharmonic, dB", "skdeconv, dB", "difference", "photos better"]
     print_table("Mean peak signal-to-noise ratio, Set12", header, rows)
     return chosen
 
 
 def race(filters, chosen, repeats) -> None:
-    """Print seconds to the same cost, and the ratios of SPORCO's maps."""
+    """Print seconds to the same cost, and the signal-to-noise ratios of all maps."""
     photos, rows, setups = test_photos(), [], []
     for name, damage in DAMAGES.items():
         masks = damage(photos, 0)
         for i in RACED:
-            holed = with_holes(photos[i], masks[i])
-            _, smooth, _ = coded(filters, holed, chosen[name])
-            problem = Problem(filters, holed - smooth, chosen[name])
+            damaged = with_nan(photos[i], masks[i])
+            _, low = reconstructed(filters, damaged, chosen[name])
+            problem = Problem(filters, damaged - low, chosen[name])
             best, share = optimum(problem)
             target = (1 + ABOVE) * best
             setups = [s.reaching(problem, target) for s in setups or fastest(problem, target)]
             for setup in setups:
-                maps = solved(setup, problem)
-                found = decibels(photos[i], problem.draw(maps) + smooth, masks[i])
+                image = problem.reconstruct(solved(setup, problem)) + low
+                found = decibels(photos[i], image, masks[i])
                 print(f"{name}, photo {i + 1}, {setup}: {found:.2f} dB", flush=True)
             tol = loosest_tol(problem, target)
             maps = dense(infer(convolution(problem), problem, tol), problem)
-            found = decibels(photos[i], problem.draw(maps) + smooth, masks[i])
+            found = decibels(photos[i], problem.reconstruct(maps) + low, masks[i])
             print(f"{name}, photo {i + 1}, skdeconv at tol={tol:.2g}: {found:.2f} dB", flush=True)
             for row in compare(problem, setups, best, repeats):
                 rows.append([name, f"{i + 1}", f"{share:.2%}", *row])
     header = ["damage", "photo", "non-zeros", "solver", "seconds", "above optimum"]
     header += ["certified gap", "SPORCO / this"]
-    print_table("Masked coding, one core, float32", header, rows)
+    print_table("Inference with masks, one core, float32", header, rows)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Seconds to learn filters from ten photos, beside SPORCO: ``python learning.py``.
+"""Seconds to learn filters from ten photos, compared with SPORCO: ``python learning.py``.
 
-One core, float32, ``lam`` = 2. The measure of filters is the mean cost of the ten photos under
-them, inferred again in float64 to a certified gap of 1e-4; that takes no part in the timing.
-Entries are medians over random states. SPORCO is its masked online learner with the settings
-that were found to lower this cost fastest.
+One core, float32, ``lam`` = 2. Filters are evaluated by the mean cost of the ten photos, with maps
+inferred in float64 to a certified gap of 1e-4, which is not timed. Entries are medians over random
+states. SPORCO's masked online learner has the settings that were found to decrease this cost
+fastest.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from peers import online_learner
 from skdeconv import DeconvNetLayer
 
 LAM = 2.0
-# Number of filters, their size, and SPORCO's best settings.
+# Number of filters, their size, and the best settings of SPORCO.
 SETS = (
     (9, 7, {"rho": 2.0, "n_iter": 10, "eta": (0.2, 5.0)}),
     (32, 8, {"rho": 3.0, "n_iter": 15, "eta": (0.6, 5.0)}),
 )
 PASSES = (1, 2, 3, 4, 5, 7, 10, 14, 20)
-HEADER = ["SPORCO's passes", "mean cost", "SPORCO, seconds", "our passes", "our mean cost"]
-HEADER += ["ours, seconds", "SPORCO / ours"]
+HEADER = ["SPORCO, passes", "mean cost", "seconds", "skdeconv, passes", "mean cost", "seconds"]
+HEADER += ["ratio of seconds"]
 
 
 def mean_cost(filters: np.ndarray, photos: np.ndarray) -> float:
-    """Mean optimal cost of the photos under the filters, certified to 1e-4."""
+    """Mean optimal cost of the photos for given filters, certified to 1e-4."""
     costs = []
     for image in photos:
         problem = Problem(filters, image, LAM)
@@ -74,7 +74,7 @@ def our_curve(photos, n_filters, filter_size, seed) -> list[tuple[float, float]]
 
 
 def main() -> None:
-    """Print the curves, and how long each of SPORCO's costs takes us."""
+    """Print both curves, and our time for each cost that SPORCO reaches."""
     options = arguments(__doc__, sets=len(SETS))
     photos = small_photos("fruit")
     for n_filters, filter_size, settings in SETS[: options.sets]:

@@ -1,7 +1,7 @@
-"""Peak memory of coding a photo of 256x256: ``python memory.py``.
+"""Peak memory of inference for a photo of 256x256: ``python memory.py``.
 
-float32, 32 filters of 8x8, ``lam`` = 2, one worker. Processes of their own learn and measure,
-since a process begins with the peak of the one that started it.
+float32, 32 filters of 8x8, ``lam`` = 2, one worker. Learning and measuring run in separate
+processes, because a process starts with the peak of its parent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CODES = ("dense", "sparse")
 
 
 def peak() -> float:
-    """Largest resident size of this process so far, in MB."""
+    """Peak resident size of this process so far, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
@@ -32,13 +32,13 @@ def prepare(file: str) -> None:
     sys.argv = sys.argv[:1] + sys.argv[3:]
     filters = learned_filters(32, 8, arguments(__doc__).filters)
     layer = DeconvNetLayer(32, 8, lam=2, init=filters[..., None], max_iter=1, random_state=0)
-    # Fitted on a list, the layer codes images of any size.
+    # After a fit on a list, the layer accepts images of any size.
     layer.set_params(n_jobs=1, output="maps").fit(list(small_photos("fruit", "city")))
     joblib.dump((layer, photo("set12/01.png")), file)
 
 
 def measure(file: str, codes: str) -> None:
-    """Print the peak after the import and after ``transform``."""
+    """Print the peak before and after ``transform``."""
     import joblib
 
     layer, image = joblib.load(file)
@@ -60,10 +60,10 @@ def main() -> None:
         command = [sys.executable, __file__]
         subprocess.run([*command, "--prepare", file, *sys.argv[1:]], check=True)
         for codes in CODES:
-            told = subprocess.run(
+            output = subprocess.run(
                 [*command, "--measure", file, codes], check=True, stdout=subprocess.PIPE, text=True
             )
-            before, after = map(float, told.stdout.split())
+            before, after = map(float, output.stdout.split())
             rows.append([codes, f"{before:.0f}", f"{after:.0f}", f"{after - before:.0f}"])
     from _common import print_table
 

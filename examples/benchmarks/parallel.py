@@ -1,6 +1,6 @@
-"""Seconds to code 40 photos of 256x256 by one worker and by two: ``python parallel.py``.
+"""Seconds of inference for 40 photos of 256x256 with one and two workers: ``python parallel.py``.
 
-float32, 32 filters of 8x8, ``lam`` = 2. The codes must be the same to the last bit.
+float32, 32 filters of 8x8, ``lam`` = 2. The codes must be bit-identical.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from _common import alternate, arguments, large_photos, learned_filters, print_t
 
 from skdeconv import DeconvNetLayer
 
-HEADER = ["n_jobs", "seconds", "photos a second", "speed-up"]
+HEADER = ["n_jobs", "seconds", "photos per second", "speed-up"]
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     photos = list(large_photos(options.photos))
     filters = learned_filters(32, 8, options.filters)
     layer = DeconvNetLayer(32, 8, lam=2, init=filters[..., None], output="maps", random_state=0)
-    # Fitted on a list, the layer codes images of any size.
+    # After a fit on a list, the layer accepts images of any size.
     layer.set_params(sparse_output=True, max_iter=1).fit(list(small_photos("fruit", "city")))
     jobs = {
         n: (lambda n=n: layer.set_params(n_jobs=n), lambda it: it.transform(photos)) for n in (1, 2)

@@ -1,8 +1,8 @@
-"""SPORCO, set up to solve the same problems as fast as it can, on one thread.
+"""SPORCO on the same problems, with the fastest settings found, on one thread.
 
-The sum of valid convolutions over an image of height H is a circular one on H + h - 1 rows or
-more whose first h - 1 rows are masked out: the maps of both agree where ours exist, and beyond
-SPORCO's stay zero. Sizes with small prime factors make its transforms fast.
+A sum of valid convolutions over an image of height H equals a sum of circular ones on H + h - 1
+rows or more, whose first h - 1 rows are masked out. The maps of both agree where ours exist;
+elsewhere SPORCO's are zero. Sizes with small prime factors make its Fourier transforms fast.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ except ImportError as error:
 
 sporco.fft.pyfftw_threads = 1
 
-# Without residuals, statistics and adaptive rho an iteration is cheapest. On these problems
-# adaptive rho, in four variants, took more iterations than a tuned fixed one, and so did
-# relaxation below 1.9.
+# Iterations are cheapest without residuals, statistics and adaptive rho. On these problems, four
+# variants of adaptive rho took more iterations than a tuned fixed value, and so did a relaxation
+# below 1.9.
 FAST = {"FastSolve": True, "HighMemSolve": True, "AutoRho": {"Enabled": False}}
 RELAXATION = 1.98
 MOST_ITERATIONS = 300
@@ -45,9 +45,9 @@ def fft_sizes(least: int, most: int) -> list[int]:
 
 
 def padded(image: np.ndarray, filter_shape: tuple, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image behind h - 1 rows and w - 1 columns of zeros on a square, and its mask.
+    """Image padded by h - 1 rows and w - 1 columns of zeros to a square, and its mask.
 
-    Missing pixels, which are NaN, are zeros behind the mask as well.
+    Missing pixels, which are NaN, become masked zeros as well.
     """
     signal, mask = np.zeros((2, size, size), dtype=np.float32)
     inside = tuple(slice(f - 1, f - 1 + n) for f, n in zip(filter_shape, image.shape, strict=True))
@@ -56,7 +56,7 @@ def padded(image: np.ndarray, filter_shape: tuple, size: int) -> tuple[np.ndarra
 
 
 def additive_mask(problem: Problem, size: int, options: dict):
-    """ADMM with an impulse filter that absorbs what the mask hides."""
+    """ADMM with an impulse filter that represents the masked pixels."""
     signal, mask = padded(problem.image, problem.filters.shape[1:], size)
     dictionary = np.moveaxis(problem.filters, 0, -1).astype(np.float32)
     settings = cbpdn.ConvBPDN.Options(options)
@@ -65,7 +65,7 @@ def additive_mask(problem: Problem, size: int, options: dict):
 
 
 def mask_decoupling(problem: Problem, size: int, options: dict):
-    """ADMM with the masked error split off as a second block."""
+    """ADMM with the masked error as a second block of variables."""
     signal, mask = padded(problem.image, problem.filters.shape[1:], size)
     dictionary = np.moveaxis(problem.filters, 0, -1).astype(np.float32)
     settings = cbpdn.ConvBPDNMaskDcpl.Options(options)
@@ -77,7 +77,7 @@ PEERS = {"AddMaskSim": additive_mask, "ConvBPDNMaskDcpl": mask_decoupling}
 
 
 def sparse_maps(solver, problem: Problem) -> np.ndarray:
-    """SPORCO's sparse variable, cut to the maps of our problem."""
+    """Sparse variable of SPORCO, cropped to the maps of our problem."""
     solver = getattr(solver, "cbpdn", solver)  # AddMaskSim wraps the solver
     if isinstance(solver, cbpdn.ConvBPDNMaskDcpl):
         maps = solver.block_sep1(solver.Y)
@@ -89,14 +89,14 @@ def sparse_maps(solver, problem: Problem) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SetUp:
-    """One way to run SPORCO on a problem.
+    """Settings of SPORCO for a problem.
 
     Parameters
     ----------
     peer : str
         Key of ``PEERS``.
     rho : float
-        Its penalty parameter.
+        Penalty parameter of ADMM.
     size : int
         Side of the padded square.
     n_iter : int
@@ -109,7 +109,7 @@ class SetUp:
     n_iter: int = field(default=MOST_ITERATIONS)
 
     def solver(self, problem: Problem, callback=None):
-        """SPORCO's solver object, ready to run."""
+        """Solver object of SPORCO."""
         options = FAST | {
             "rho": self.rho,
             "RelaxParam": RELAXATION,
@@ -119,7 +119,7 @@ class SetUp:
         return PEERS[self.peer](problem, self.size, options)
 
     def reaching(self, problem: Problem, target: float, first: int = 10) -> SetUp:
-        """The same with the number of iterations after which the cost is at most ``target``."""
+        """The same settings with the number of iterations to a cost of at most ``target``."""
 
         def reached(solver):
             enough = solver.k + 1 >= first
@@ -131,7 +131,7 @@ class SetUp:
         return SetUp(self.peer, self.rho, self.size, n_iter)
 
     def seconds(self, problem: Problem, n_iter: int = 8) -> float:
-        """Time of a short run, for all iterations."""
+        """Time of all iterations, extrapolated from a short run."""
         solver = SetUp(self.peer, self.rho, self.size, n_iter).solver(problem)
         gc.collect()
         start = time.process_time()
@@ -140,7 +140,7 @@ class SetUp:
 
 
 def fastest(problem: Problem, target: float) -> list[SetUp]:
-    """The fastest set-up of each peer, among values of rho and padded sizes.
+    """The fastest settings of each peer, among values of rho and padded sizes.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def fastest(problem: Problem, target: float) -> list[SetUp]:
 
 
 def online_learner(photos, filters, lam, n_passes, *, rho, n_iter, eta, seed):
-    """SPORCO's masked online learner; the unmasked one ends higher, for its periodic border.
+    """SPORCO's masked online learner; the unmasked one, with a periodic border, ends higher.
 
     Parameters
     ----------

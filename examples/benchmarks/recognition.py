@@ -1,12 +1,12 @@
-"""Recognition from few labels, beside other descriptions: ``python recognition.py``.
+"""Accuracy of classifiers, compared with other features: ``python recognition.py``.
 
-MNIST: the first 10,000 digits train, all test digits are scored; filters and words come from the
-first 1,000 digits. Caltech-101, ten categories: five splits of 30 photos of each to train on and at
-most 50 to score; filters and words come from the photos to train on. Every row has the same
-support vector machines, whose scaling, C and gamma are chosen on the training part alone. Each
-scoring is a line of a file, and is not repeated while it stands there.
+MNIST: trained on the first 10,000 digits, scored on all test digits; filters and visual words are
+learned from the first 1,000 digits. Caltech-101, ten categories: five splits with 30 training
+photos and at most 50 test photos of each; filters and visual words are learned from the training
+photos. All rows use the same support vector machines, whose scaling, C and gamma are chosen on the
+training part alone. Each score is stored as a line of a file, and is not computed again.
 
-``--validate`` scores what settings are chosen on: other training digits, other splits.
+``--validate`` scores on the data that settings are chosen on: other training digits, other splits.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ DIGIT_ROWS = theirs.DIGIT_ROWS + ours.DIGIT_ROWS
 PHOTO_ROWS = theirs.PHOTO_ROWS + ours.PHOTO_ROWS
 REFERENCE = "dense SIFT"
 CURVES = ("raw pixels", "HOG", "scattering", "dense SIFT", "one layer", "one-pass")
-DIGITS_HEADER = ["", "features", "RBF", "linear", "RBF, all digits", "ms a digit"]
-PHOTOS_HEADER = ["", "features", "linear", "ahead of SIFT", "intersection", "ahead", "ms a photo"]
+DIGITS_HEADER = ["", "features", "RBF", "linear", "RBF, all digits", "ms per digit"]
+PHOTOS_HEADER = ["", "features", "linear", "to SIFT", "intersection", "to SIFT", "ms per photo"]
 
 
 def ranged(values) -> str:
-    """Mean, and the smallest and largest value of several."""
+    """Mean and range of several values."""
     mean = f"{np.mean(values):.2f}"
     return mean if len(values) == 1 else f"{mean} ({min(values):.2f} to {max(values):.2f})"
 
@@ -47,13 +47,13 @@ def spread(values) -> str:
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
-def lead(values) -> str:
-    """Mean of differences, and its standard error."""
+def gain(values) -> str:
+    """Mean of differences and its standard error."""
     return f"{np.mean(values):+.1f} ± {np.std(values, ddof=1) / len(values) ** 0.5:.1f}"
 
 
 def digits_row(row, split, record, n_seeds: int) -> dict[str, list[dict]]:
-    """Lines of the record of one row; later seeds take what the first one chose."""
+    """Scores of one row; later seeds use the parameters that the first one chose."""
     lines = {"rbf": [], "linear": []}
     for seed in range(n_seeds if row.seeded else 1):
         case = Case(row, seed, split)
@@ -65,7 +65,7 @@ def digits_row(row, split, record, n_seeds: int) -> dict[str, list[dict]]:
 
 
 def all_digits(row, record, choice: Choice) -> dict:
-    """Line of a fit on all training digits, with what was chosen on the first 10,000."""
+    """Score of a fit on all training digits, with parameters chosen on the first 10,000."""
 
     def score():
         return Case(row, 0, digits_split(record.part, 60_000)).score_of_many(choice)
@@ -115,7 +115,7 @@ def photos_table(options, record) -> None:
                 np.array([100 * line["accuracy"] for line in some[kernel]])
                 for some in (found, lines.get(REFERENCE, found))
             )
-            cells += [spread(ours), lead(ours - theirs)]
+            cells += [spread(ours), gain(ours - theirs)]
         table.append([*cells, f"{np.median([line['ms'] for line in found['linear']]):.0f}"])
     title = f"Caltech-101, ten categories, {len(splits)} splits: accuracy per class, {record.part}"
     print_table(title, PHOTOS_HEADER, table)
@@ -144,12 +144,12 @@ def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     kept = Path(tempfile.gettempdir()) / "skdeconv-benchmarks" / "recognition.jsonl"
-    parser.add_argument("--validate", action="store_true", help="score what choices are made on")
+    parser.add_argument("--validate", action="store_true", help="score on validation data")
     parser.add_argument("--tables", nargs="*", default=list(TABLES), choices=list(TABLES))
     parser.add_argument("--rows", nargs="*", default=[], help="names of rows; all by default")
     parser.add_argument("--all-digits", nargs="*", default=[], help="rows that train on 60,000")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of rows that depend on one")
-    parser.add_argument("--record", type=Path, default=kept, help="file of all scorings")
+    parser.add_argument("--record", type=Path, default=kept, help="file of all scores")
     parser.add_argument("--figures", type=Path, help="folder for the figures; none by default")
     return parser.parse_args()
 

@@ -1,13 +1,13 @@
-"""Learning from streams and folders, and coding of one large photo: ``python streams.py``.
+"""Streams, folders, and inference for one large photo: ``python streams.py``.
 
-    passes   twenty passes of ``partial_fit`` over ten batches beside twenty passes of ``fit``
+    passes   ``partial_fit``, twenty times over ten batches, and ``fit`` with twenty passes
     stream   resident memory in a stream of 2,000 batches
     folder   peak memory of ``fit`` on 200 and on 2,000 photos of 256x256, read from files
-    large    time and peak memory of coding a photo of 20 megapixels, and its seams
+    large    time and peak memory of inference for a photo of 20 megapixels, without seams
 
-Without arguments all of them run, each in a process of its own, one after the other; about half
-an hour on one core. Memory is that of the whole process in MB. The pictures are cut from the two
-photos of scikit-learn; only "passes" needs the data folder.
+Without arguments all parts run, one after the other in separate processes, for about half an hour
+on one core. Memory is that of the whole process in MB. Images are parts of the sample photos of
+scikit-learn; only "passes" needs the data folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Of a photo after the normaliser: what fits into eight bits.
+# Range of normalised photos that is stored in eight bits.
 LOW, RANGE = -4.0, 8.0
 
 
@@ -33,12 +33,12 @@ def resident() -> float:
 
 
 def peak() -> float:
-    """Largest resident memory so far, in MB."""
+    """Peak resident memory so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def normalised() -> np.ndarray:
-    """Two photos of 427 x 640 pixels, without shading, float32."""
+    """Two photos of 427 x 640 pixels, contrast-normalised, float32."""
     from skdeconv.datasets import load_sample_photos
     from skdeconv.preprocessing import LocalContrastNormalizer
 
@@ -46,21 +46,21 @@ def normalised() -> np.ndarray:
 
 
 def cut(photos, size, rng):
-    """A square of one of the photos, somewhere, maybe mirrored."""
+    """A random square of one of the photos, mirrored at random."""
     photo = photos[rng.integers(len(photos))]
     y, x = rng.integers(photo.shape[0] - size + 1), rng.integers(photo.shape[1] - size + 1)
     return photo[y : y + size, x : x + size][:: rng.choice([-1, 1])]
 
 
 def layer_of(**options):
-    """The layer of all parts: nine filters of 7 x 7."""
+    """Layer of nine filters of 7 x 7, for all parts."""
     from skdeconv import DeconvNetLayer
 
     return DeconvNetLayer(9, 7, **{"lam": 2.0, "random_state": 0} | options)
 
 
 def passes() -> None:
-    """Print mean costs, maps inferred anew, of photos of 100 x 100."""
+    """Print mean costs of photos of 100 x 100, with maps inferred again."""
     from _common import small_photos
 
     for name in ("fruit", "city"):
@@ -79,7 +79,7 @@ def passes() -> None:
 
 
 def mean_cost(layer, images) -> float:
-    """Mean cost of the codes that ``transform`` gives."""
+    """Mean cost of the codes of ``transform``."""
     codes = layer.transform(images)
     error = images - layer.inverse_transform(codes)
     sparsity = np.sum(np.abs(codes[codes != 0]) ** layer.p, dtype=np.float64)
@@ -87,7 +87,7 @@ def mean_cost(layer, images) -> float:
 
 
 def stream() -> None:
-    """Print resident memory after batch 200 and later ones."""
+    """Print resident memory from batch 200."""
     photos, rng, layer = normalised(), np.random.default_rng(0), layer_of()
     for batch in range(1, 2001):
         layer.partial_fit(np.stack([cut(photos, 64, rng) for _ in range(4)]))
@@ -99,7 +99,7 @@ def stream() -> None:
 
 
 def prepare(image: np.ndarray) -> np.ndarray:
-    """Grey values of a file as they were before it was written."""
+    """Convert grey values of a file to those of the normalised photo."""
     return image * np.float32(RANGE) + np.float32(LOW)
 
 
@@ -123,7 +123,7 @@ def folder(n_images: str) -> None:
 
 
 def large() -> None:
-    """Print time and memory for a photo of 20 megapixels, and how alike repeated parts are."""
+    """Print time and memory for a photo of 20 megapixels, and the difference of repeated parts."""
     photos = normalised()
     tile = np.concatenate([photos[0], photos[0][::-1], photos[1], photos[1][::-1]])
     tile = np.concatenate([tile, tile[:, ::-1]], axis=1)
@@ -133,14 +133,14 @@ def large() -> None:
     before, start = peak(), time.perf_counter()
     (codes,) = layer.transform([image]).maps
     seconds = time.perf_counter() - start
-    drawn = np.asarray(codes.sum(axis=1)).reshape(4478, 4478)
-    # Every place of the tile, far from the borders, is coded alike wherever it lies.
+    summed = np.asarray(codes.sum(axis=1)).reshape(4478, 4478)
+    # Far from the borders, the codes of all repetitions of the tile agree.
     height = len(tile)
-    apart = np.abs(drawn[100:1600, 100:1000] - drawn[100 + height : 1600 + height, 100:1000])
+    apart = np.abs(summed[100:1600, 100:1000] - summed[100 + height : 1600 + height, 100:1000])
     print(
         f"{image.size / 1e6:.1f} megapixels: {seconds:.0f} s, peak {peak():.0f} MB, "
-        f"{peak() - before:.0f} above that before, {codes.nnz / image.size:.3f} coefficients a "
-        f"pixel; mean difference of repeated parts {apart.mean() / np.abs(drawn).mean():.4f}"
+        f"{peak() - before:.0f} above that before, {codes.nnz / image.size:.3f} non-zeros per "
+        f"pixel; mean difference of repeated parts {apart.mean() / np.abs(summed).mean():.4f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A folder of images that are read one by one, when they are asked for."""
+"""A folder of images that are read on access."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdeconv._validation import check_flag, check_in, check_integer
+from skdeconv._utils.validation import check_flag, check_in, check_integer
 from skdeconv.datasets._reading import pillow, read_image
 
 EXTENSIONS = (
@@ -27,37 +27,38 @@ EXTENSIONS = (
 
 
 class ImageFolder:
-    """The images of a folder and its sub-folders, each read when it is asked for.
+    """Sequence of the images in a folder and its sub-folders, read on access.
 
-    A light sequence that stands where a list of images may stand, also in scikit-learn's splits:
-    ``folder[i]`` reads one image, whereas slices, index arrays and boolean masks give the
-    sub-folder of those images and read nothing. ``cross_val_score(pipeline, folder,
-    folder.labels)`` so never holds all images in memory.
+    It can be passed wherever a list of images is accepted, and split by scikit-learn's
+    cross-validation: ``folder[i]`` reads one image, whereas slices, index arrays and boolean masks
+    return an ``ImageFolder`` of the selected images without reading them.
+    ``cross_val_score(pipeline, folder, folder.labels)`` thus never holds all images in memory.
 
     Parameters
     ----------
     path : str or path-like
-        The folder. Files that end in .bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff or
-        .webp, in capitals or not, are taken, at any depth and sorted by their relative path as
-        a string. Names that begin with a dot are ignored.
+        The folder. It is searched recursively for files that end in .bmp, .gif, .jpeg, .jpg,
+        .pgm, .png, .ppm, .tif, .tiff or .webp, in any case, which are sorted by their relative
+        path as a string. Names that begin with a dot are ignored.
     labels : None, "folders" or array-like of length n_files, default=None
-        What ``labels`` holds: nothing, for each image the name of the sub-folder of ``path``
-        that it lies in, at any depth, or the given values in the order of the sorted files.
+        Labels of the images. "folders" uses the name of the sub-folder of ``path`` that holds the
+        image, at any depth. An array-like gives the labels in the order of the sorted files.
     color : bool, default=False
-        Whether images are of shape (height, width, 3). Otherwise they are grey, of shape
-        (height, width), by the weights of Rec. 601.
+        Whether images have the shape (height, width, 3). If False, they are converted to grey, of
+        shape (height, width), with the weights of Rec. 601.
     dtype : {"float32", "float64"} or dtype, default="float32"
-        Type of the values.
+        Data type of the images.
     size : int or None, default=None
-        Longest side in pixels to which larger images are reduced, with a Lanczos filter; smaller
-        ones stay as they are. None keeps every size.
+        Maximum length in pixels of the longest side. Larger images are downsampled with a Lanczos
+        filter; smaller ones are unchanged. None keeps all sizes.
     prepare : callable or None, default=None
-        ``prepare(image)`` returns what stands for the image, such as
+        Function that is applied to every image on access, such as
         ``lambda image: normalizer.transform(image[None])[0]`` with a fitted
-        :class:`skdeconv.preprocessing.LocalContrastNormalizer`. It runs at every access.
+        :class:`skdeconv.preprocessing.LocalContrastNormalizer`. It returns the preprocessed image.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about files that cannot be read. "raise" reads nothing in advance, and access
-        to such a file raises; "skip" reads every file once to leave those out.
+        How to handle files that cannot be read. "raise" reads nothing in advance and raises on
+        access to such a file; "skip" reads every file once and leaves out those that cannot be
+        read.
 
     Attributes
     ----------
@@ -70,42 +71,43 @@ class ImageFolder:
     shape : tuple of one int
         The number of images.
     skipped : tuple of str
-        Files that ``on_error="skip"`` has left out. A sub-folder has those of the whole folder.
+        Files that were left out by ``on_error="skip"``. A selection of images keeps the value of
+        the whole folder.
     n_skipped : int
-        Their number.
+        Number of skipped files.
 
     Raises
     ------
     FileNotFoundError
         If ``path`` does not exist.
     NotADirectoryError
-        If it is no folder.
+        If ``path`` is not a folder.
     ImportError
         If Pillow is not installed.
     TypeError
         If a parameter is of the wrong type.
     ValueError
-        If a parameter has a wrong value; if there is no image, or none that can be read; if
-        ``labels`` is of another length, or is "folders" and images lie directly in ``path``.
-        At access, if the file cannot be read: empty, truncated, no image, or so large that
-        Pillow suspects a decompression bomb.
+        If a parameter has an invalid value; if no image is found, or none can be read; if
+        ``labels`` has another length than the files, or is "folders" and images lie directly in
+        ``path``. On access, if the file cannot be read because it is empty, truncated, not an
+        image, or so large that Pillow suspects a decompression bomb.
 
     See Also
     --------
-    load_sample_photos : Photos that scikit-learn ships, as an array.
+    load_sample_photos : Sample photos of scikit-learn, as an array.
 
     Notes
     -----
-    Values are in [0, 1] whatever the depth of the file. Images are turned as their EXIF
-    orientation says. Palettes are resolved, CMYK and the like become RGB; colour profiles are not
-    applied. Transparent pixels are laid on white. Of an animation, or a file of several pages, the
-    first is read. Grey images of 16 bits keep their precision; of 16-bit colour Pillow
-    keeps 8 bits. Grey values of 32 bits are read if integers keep to 0 to 65535 or floats to
-    0 to 1; other ranges have no known scale and are errors.
+    Values are in [0, 1] whatever the bit depth of the file. Images are rotated according to their
+    EXIF orientation. Palettes, CMYK and similar modes are converted to RGB; colour profiles are not
+    applied. Transparent pixels are blended with white. Only the first frame or page of a file is
+    read. 16-bit grey images keep their precision; Pillow reduces 16-bit colour to 8 bits. 32-bit
+    grey values are read if integers lie in 0 to 65535 or floats in 0 to 1; other ranges have no
+    known scale and raise an error.
 
-    No file stays open, so that threads and processes may share a folder. A pickled folder holds
-    paths, not pixels: where it is loaded, the files must be in the same place. For the same reason
-    caches such as ``Pipeline(memory=...)`` do not notice when a file changes.
+    No file stays open, so threads and processes can share a folder. A pickled folder stores paths,
+    not pixels: the files must be at the same place where it is loaded. For the same reason caches
+    such as ``Pipeline(memory=...)`` do not notice when a file changes.
 
     Examples
     --------
@@ -161,7 +163,7 @@ class ImageFolder:
 
     @property
     def n_skipped(self) -> int:
-        """The number of files left out."""
+        """Number of skipped files."""
         return len(self.skipped)
 
     def __len__(self) -> int:
@@ -177,7 +179,7 @@ class ImageFolder:
     def __getitem__(self, key):
         """One image for an integer; an ``ImageFolder`` for a slice, array or mask.
 
-        scikit-learn asks for ``folder[indices, ...]``, which is ``folder[indices]``.
+        scikit-learn indexes by ``folder[indices, ...]``, which equals ``folder[indices]``.
         """
         chosen = np.arange(len(self))[key]
         if chosen.ndim == 0:
@@ -202,7 +204,7 @@ class ImageFolder:
         try:
             return self.prepare(image)
         except Exception as error:
-            error.add_note(f"This was prepare, called on the image {self.path / name}.")
+            error.add_note(f"Raised by prepare for the image {self.path / name}.")
             raise
 
     def _leave_out_unreadable(self):
@@ -225,14 +227,14 @@ class ImageFolder:
 
 def _check_path(path):
     try:
-        # Absolute, because workers may run in another directory.
+        # Absolute, because workers may run in another working directory.
         folder = Path(path).absolute()
     except TypeError as error:
         raise TypeError(f"path must be a string or a path, got {path!r}.") from error
     if not folder.exists():
-        raise FileNotFoundError(f"path must be a folder of images, {folder} does not exist.")
+        raise FileNotFoundError(f"path must be a folder of images, but {folder} does not exist.")
     if not folder.is_dir():
-        raise NotADirectoryError(f"path must be a folder of images, {folder} is a file.")
+        raise NotADirectoryError(f"path must be a folder of images, but {folder} is a file.")
     return folder
 
 
@@ -250,7 +252,7 @@ def _check_dtype(dtype):
 
 
 def _image_files(root):
-    """Relative paths of the images under a folder, in an order that no system changes."""
+    """Relative paths of the images in a folder, sorted independently of the operating system."""
     files = []
     for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
         folders[:] = [name for name in folders if _is_to_visit(Path(folder, name))]
@@ -260,7 +262,9 @@ def _image_files(root):
             if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
         ]
     if not files:
-        raise ValueError(f"path {root} holds no image: no file ends in {', '.join(EXTENSIONS)}.")
+        raise ValueError(
+            f"path {root} holds no images: no file ends in any of {', '.join(EXTENSIONS)}."
+        )
     return tuple(sorted(files))
 
 
@@ -269,7 +273,7 @@ def _raise(error):
 
 
 def _is_to_visit(folder):
-    """Whether a folder is neither hidden nor a link to one of those on the way to it."""
+    """Whether a folder is neither hidden nor a link to one of its own parents."""
     if folder.name.startswith("."):
         return False
     target = folder.resolve()
@@ -285,14 +289,14 @@ def _check_labels(labels, files, root):
         bare = [name for name in files if "/" not in name]
         if bare:
             raise ValueError(
-                f'labels="folders" needs every image in a sub-folder of path {root}; {len(bare)} '
-                f"lie directly in it, such as {bare[0]}."
+                f'labels="folders" needs every image in a sub-folder of path {root}, but '
+                f"{len(bare)} lie directly in it, such as {bare[0]}."
             )
         return np.array([name.split("/")[0] for name in files])
     try:
         array = np.array(labels)
     except ValueError as error:  # ragged
-        raise ValueError(f"labels must be of one shape, got {labels!r}.") from error
+        raise ValueError(f"labels must all have the same shape, got {labels!r}.") from error
     if array.ndim == 0:
         raise TypeError(f'labels must be None, "folders" or an array-like, got {labels!r}.')
     if len(array) != len(files):

@@ -1,10 +1,10 @@
-"""One image file, of any mode that Pillow knows, as an array of values in [0, 1]."""
+"""Reading image files, of any mode of Pillow, as arrays of values in [0, 1]."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# In thousandths, so that sums over bytes are exact integers in float32 and white is exactly 1.
+# In thousandths, so that weighted sums of bytes are exact in float32 and white is exactly 1.
 _REC_601 = (299, 587, 114)
 
 
@@ -24,20 +24,21 @@ def pillow():
 
 
 def read_image(path, *, color: bool, dtype: np.dtype, size: int | None) -> np.ndarray:
-    """Read one file, as :class:`skdeconv.datasets.ImageFolder` documents it.
+    """Read an image file; see :class:`skdeconv.datasets.ImageFolder` for the parameters.
 
     Raises
     ------
     ValueError
-        If Pillow cannot read the file, or its values have no known scale.
+        If Pillow cannot read the file, or the scale of its values is unknown.
     """
     Image, ImageOps = pillow()
     try:
-        # Given a name, Pillow maps TIFFs into memory, and scrambles those to be turned sideways.
+        # Given a path instead of a file, Pillow maps TIFFs into memory, and scrambles those with an
+        # EXIF rotation of 90 degrees.
         with open(path, "rb") as file, Image.open(file) as image:
             file_size = image.size
             if size is not None:
-                # JPEG only: the decoder itself reduces by 2, 4 or 8, and Lanczos does the rest.
+                # JPEG only: the decoder downsamples by 2, 4 or 8, and Lanczos to the final size.
                 image.draft(None, (3 * size, 3 * size))
             ImageOps.exif_transpose(image, in_place=True)
             target = _target(file_size, image.size, size)
@@ -46,15 +47,18 @@ def read_image(path, *, color: bool, dtype: np.dtype, size: int | None) -> np.nd
             return _byte_values(image, target, color, dtype)
     except MemoryError:
         raise
-    except Exception as error:  # broken files make Pillow raise nearly anything
+    except Exception as error:  # broken files make Pillow raise errors of nearly any type
         raise ValueError(
             f"The image {path} cannot be read ({type(error).__name__}: {error}). Repair or remove "
-            'the file, or leave out such files with on_error="skip".'
+            'the file, or skip such files with on_error="skip".'
         ) from error
 
 
 def _target(file_size, shown_size, size):
-    """(width, height) to reduce to, or None; the file's sides may be the other way round."""
+    """(width, height) after downsampling, or None.
+
+    The sides of the file and of the image are swapped if EXIF rotates it by 90 degrees.
+    """
     longest = max(file_size)
     if size is None or longest <= size:
         return None
@@ -64,7 +68,7 @@ def _target(file_size, shown_size, size):
 
 
 def _byte_values(image, target, color, dtype):
-    """Values of images of 1 or 8 bits a channel."""
+    """Values of images with 1 or 8 bits per channel."""
     Image, _ = pillow()
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -79,9 +83,9 @@ def _byte_values(image, target, color, dtype):
 
 
 def _deep_values(image, target, color, dtype):
-    """Values of grey images of 16 bits, and of others that have the range of 16 bits or of [0, 1].
+    """Values of grey images of 16 or 32 bits: integers up to 65535, or floats in [0, 1].
 
-    Pillow opens some files of 16 bits in its mode of 32.
+    Pillow opens some 16-bit files in a 32-bit mode.
     """
     Image, _ = pillow()
     scale = 1 if image.mode == "F" else 65535
@@ -89,7 +93,7 @@ def _deep_values(image, target, color, dtype):
     if not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(
             f"values from {values.min() * scale:g} to {values.max() * scale:g} have no known "
-            f"scale, files of this kind must keep to 0 to {scale}"
+            f"scale; values of such files must lie in 0 to {scale}"
         )
     if target is not None:
         image = Image.fromarray(values.astype(np.float32))

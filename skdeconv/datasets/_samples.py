@@ -1,4 +1,4 @@
-"""Photos that scikit-learn ships, and images made of known filters and maps."""
+"""Sample photos of scikit-learn, and synthetic images with known filters and maps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 from sklearn.utils import Bunch, check_random_state
 
-from skdeconv._images import check_image_shape, full_shape
-from skdeconv._parameters import check_filter_size
-from skdeconv._validation import check_flag, check_integer, check_real
-from skdeconv.learning import normalized
+from skdeconv._utils.validation import check_flag, check_integer, check_real
+from skdeconv.filters import check_filter_size, normalized
+from skdeconv.layouts import check_image_shape, full_shape
 from skdeconv.operators import Convolution
 
 __all__ = ["load_sample_photos", "make_sparse_images"]
@@ -19,23 +18,23 @@ _REC_601 = np.array([0.299, 0.587, 0.114])
 
 
 def load_sample_photos(size: int | None = 100, *, color: bool = False) -> np.ndarray:
-    """Square cut-outs of the two photos that scikit-learn ships.
+    """Load square crops of the two sample photos of scikit-learn.
 
-    The photos, a Chinese pavilion and a dahlia of 427 x 640 pixels each, are cut into all squares
-    of ``size`` that fit side by side, from the top left corner: 48 in all of 100 x 100, or 12 of
-    200 x 200.
+    The photos, a Chinese pavilion and a dahlia of 427 x 640 pixels each, are cut from the top left
+    corner into adjacent squares of side ``size``: 48 squares of 100 x 100, or 12 of 200 x 200.
 
     Parameters
     ----------
     size : int or None, default=100
-        Side of a square in pixels, 1 to 427. None leaves the photos whole.
+        Side of a square in pixels, 1 to 427. None returns the whole photos.
     color : bool, default=False
-        Whether to keep the colours. Otherwise photos are grey, by the weights of Rec. 601.
+        Whether to keep the colours. If False, photos are converted to grey with the weights of
+        Rec. 601.
 
     Returns
     -------
     photos : ndarray of shape (n_samples, size, size) or (n_samples, size, size, 3), float64
-        Values in [0, 1]; the squares of the pavilion come first, row by row. Whole photos are of
+        Values in [0, 1]; the squares of the pavilion come first, row by row. Whole photos have the
         shape (2, 427, 640) or (2, 427, 640, 3).
 
     Raises
@@ -45,7 +44,7 @@ def load_sample_photos(size: int | None = 100, *, color: bool = False) -> np.nda
     TypeError
         If a parameter is of the wrong type.
     ValueError
-        If ``size`` does not fit the photos.
+        If ``size`` is out of range.
 
     Examples
     --------
@@ -81,12 +80,12 @@ def make_sparse_images(
     positive: bool = False,
     random_state=None,
 ) -> Bunch:
-    r"""Images drawn by random sparse maps and known filters.
+    r"""Generate images from random filters and random sparse maps.
 
-    :math:`y_c = \sum_k z_k * f_{k,c}` and noise, with the valid convolution of
-    :class:`skdeconv.DeconvNetLayer`. Filters are Gaussian noise of unit norm. Coefficients are
-    non-zero with probability ``density``, of a modulus of 1 plus that of a Gaussian, so that
-    none is lost in noise.
+    Images are :math:`y_c = \sum_k z_k * f_{k,c}` plus noise, with the valid convolution of
+    :class:`skdeconv.DeconvNetLayer`. Filters are Gaussian noise, scaled to unit norm. Coefficients
+    are non-zero with probability ``density``. The absolute value of a non-zero coefficient is 1
+    plus that of a standard normal variable, so that no coefficient is close to zero.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def make_sparse_images(
     n_filters : int, default=4
         Number of filters.
     filter_size : int or (int, int), default=5
-        Height and width of the filters; an integer means (1, size) where images have height 1.
+        Height and width of the filters; an integer means (1, size) if images have height 1.
     density : float, default=0.005
         Probability of a non-zero coefficient, 0 to 1.
     noise : float, default=0.0
@@ -105,7 +104,7 @@ def make_sparse_images(
     positive : bool, default=False
         Whether all coefficients are positive.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything.
+        Seed of filters, maps and noise.
 
     Returns
     -------

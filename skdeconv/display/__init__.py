@@ -1,4 +1,4 @@
-"""Pictures of filters, maps and reconstructions, by scikit-learn's Display convention."""
+"""Plots of filters, maps and reconstructions, as scikit-learn's Display objects."""
 
 from skdeconv.display._activations import ActivationsDisplay
 from skdeconv.display._cascade import CascadeDisplay

@@ -1,4 +1,4 @@
-"""Pictures of what the strongest activations draw, beside the images that cause them."""
+"""Plots of the projections of the strongest activations, beside the images that cause them."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ _SHAPE = "n_filters, k, h, w, n_channels"
 
 
 class ActivationsDisplay(LayersDisplay):
-    """Strongest activations of the filters of a layer, drawn in pixels, beside the image there.
+    """Projections of the strongest activations of a layer, beside crops of the images.
 
-    Two mosaics of one layout: on the left what the activations draw, on the right the image at the
-    same place. With more than one activation for each filter a filter has a block of tiles. Every
-    tile has its own scale, symmetric about zero: mid-grey is zero. Those of signals are curves.
-    Missing pixels of the image, NaN, are light green, and gaps of a curve.
+    Two mosaics of the same layout: the left one shows the projections of the activations to pixels,
+    the right one the crops of the images at the same positions. If a filter has more than one
+    activation, they form a block of tiles. Every tile has its own grey scale, in which mid-grey is
+    zero. Tiles of signals are plotted as curves. Missing pixels (NaN) of the image are shown in
+    light green, or as gaps in a curve.
 
     Parameters
     ----------
     projections, crops : array-like of shape (n_filters, k, h, w, n_channels)
-        What each activation draws, and the image there, as ``top_activations`` of a net gives
-        them.
+        Projections of the activations, and crops of the images at their positions, as returned by
+        ``top_activations`` of a net.
     layer : int, default=None
-        Layer of a net that they belong to, for the title.
+        Layer of the activations, shown in the title.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes of shape (2,)
-        Where they are drawn: projections, images.
+        Axes of the projections and of the images.
     figure_ : matplotlib Figure
-        The figure of ``axes_``.
+        Figure that contains the axes.
 
     Examples
     --------
@@ -58,27 +59,27 @@ class ActivationsDisplay(LayersDisplay):
     def from_estimator(
         cls, estimator, X: ArrayLike, *, layer: int | None = None, k: int = 1, axes=None, **kwargs
     ) -> ActivationsDisplay:
-        """Draw the strongest activations that a fitted net finds in images.
+        """Plot the strongest activations of a fitted net on images.
 
         Parameters
         ----------
         estimator : AdaptiveDeconvNet or HierarchicalDeconvNet
             A fitted net.
         X : array-like, DataFrame or list of images
-            Images in any layout that the net takes.
+            Images in any layout that the net accepts.
         layer : int, default=None
-            Which layer, 1 for the lowest; None for the top.
+            The layer, 1 for the lowest; None for the top.
         k : int, default=1
-            How many activations of each filter.
+            Number of activations per filter.
         axes : array-like of two matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``plot``.
+            Keyword arguments passed to ``plot``.
 
         Returns
         -------
         display : ActivationsDisplay
-            The drawn display.
+            Object that stores the plotted data.
 
         Raises
         ------
@@ -92,29 +93,29 @@ class ActivationsDisplay(LayersDisplay):
         return cls(found.projections, found.crops, layer).plot(axes=axes, **kwargs)
 
     def plot(self, axes=None, *, n_columns: int | None = None, **kwargs) -> ActivationsDisplay:
-        """Draw the activations.
+        """Plot the activations.
 
         Parameters
         ----------
         axes : array-like of two matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         n_columns : int, default=None
-            Filters side by side; about as many as one below the other by default.
+            Number of filters per row. If None, rows and columns are about equally many.
         **kwargs : dict
-            Passed to ``imshow``, or to ``plot`` for signals.
+            Keyword arguments passed to ``imshow``, or to ``plot`` for signals.
 
         Returns
         -------
         self : ActivationsDisplay
-            With ``axes_`` and ``figure_`` set.
+            Object that stores the plotted data, with ``axes_`` and ``figure_`` set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the arrays are not of one shape of five dimensions, ``n_columns`` is below 1, or
-            there are not two axes.
+            If the arrays do not have the same five-dimensional shape, ``n_columns`` is below 1, or
+            the number of axes is not two.
         """
         pair = (
             check_array("projections", self.projections, _SHAPE),
@@ -145,7 +146,7 @@ class ActivationsDisplay(LayersDisplay):
 
 
 def _blocks(tiles, k):
-    """One picture for the k tiles (n * k, h, w[, 3]) of each filter, with white lines between."""
+    """Join the k tiles (n * k, h, w[, 3]) of each filter into one, separated by white lines."""
     if k == 1:
         return tiles
     (h, w), color, columns = tiles.shape[1:3], tiles.shape[3:], int(np.ceil(np.sqrt(k)))

@@ -1,4 +1,4 @@
-"""What the displays share: their figure, and the checks of what they are to draw."""
+"""Base classes of the displays, and validation of their arguments."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._images import is_image_list
-from skdeconv._validation import check_integer
+from skdeconv._utils.validation import check_integer
+from skdeconv.layouts import is_image_list
 
 
 class Display:
-    """A drawn display, on one axes."""
+    """Base class of displays with a single axes."""
 
     @property
     def figure_(self):
@@ -22,7 +22,7 @@ class Display:
 
 
 class LayersDisplay:
-    """A drawn display, on several axes."""
+    """Base class of displays with several axes."""
 
     @property
     def figure_(self):
@@ -31,56 +31,56 @@ class LayersDisplay:
 
 
 class ImageDisplay(Display):
-    """What an estimator makes of one image; ``_of`` collects it from a stack of one."""
+    """Base class of displays of one image; ``_of`` computes them from a stack of one image."""
 
     @classmethod
     def from_estimator(cls, estimator, X: ArrayLike, *, index: int = 0, ax=None, **kwargs) -> Self:
-        """Draw what a fitted estimator makes of one image.
+        """Plot the result of a fitted estimator on one image.
 
         Parameters
         ----------
         estimator : DeconvNetLayer, HierarchicalDeconvNet or AdaptiveDeconvNet
             A fitted layer or net.
         X : array-like, DataFrame or list of images
-            Images in any layout that the estimator takes.
+            Images in any layout that the estimator accepts.
         index : int, default=0
-            Which of them.
+            Index of the image.
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``plot``.
+            Keyword arguments passed to ``plot``.
 
         Returns
         -------
         display : object
-            The drawn display.
+            Object that stores the plotted data.
         """
         check_estimator(estimator)
         return cls._of(estimator, one_of(X, index)).plot(ax=ax, **kwargs)
 
 
 def one_of(X, index):
-    """One of the images as images of the same layout."""
+    """Images of the same layout that hold one of the images."""
     n = len(X)
     start = check_integer("index", index, min_val=-n, max_val=n - 1) % n
     if is_image_list(X):
         return [X[start]]
-    # Rows of a frame by position, whatever its index holds.
+    # Rows of a DataFrame by position, not by label.
     return getattr(X, "iloc", X)[start : start + 1]
 
 
 def check_estimator(estimator, method="to_maps", kind="a layer such as DeconvNetLayer"):
-    """Require a fitted estimator that has the method."""
+    """Raise unless the estimator is fitted and has the method."""
     if not hasattr(estimator, method):
         raise TypeError(
             f"estimator must be {kind}, got {type(estimator).__name__}. "
-            "Of a pipeline pass the step: pipeline[-1]."
+            "For a pipeline pass the step, such as pipeline[-1]."
         )
     check_is_fitted(estimator)
 
 
 def check_array(name, array, shape):
-    """Array of floats, not empty, of as many dimensions as the words of ``shape``."""
+    """Non-empty array of floats, with as many dimensions as ``shape`` names."""
     array = np.asarray(array, dtype=float)
     if array.ndim != shape.count(",") + 1 or not array.size:
         raise ValueError(f"{name} must be of shape ({shape}), got {array.shape}.")

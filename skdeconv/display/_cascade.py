@@ -1,4 +1,4 @@
-"""A picture of one feature, and of those in the layers below that it is made of."""
+"""Plot of one feature and of its parts in the layers below."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from skdeconv.display._drawing import (
 
 
 class CascadeDisplay(LayersDisplay):
-    """One activation of an adaptive net, and the features that it drives in the layers below.
+    """One activation of an adaptive net, and the features in the layers below that compose it.
 
-    A mosaic for each layer, from the highest down: one feature, its parts, and theirs, each drawn
-    in pixels on the patch that it may reach. Every tile has its own scale, symmetric about zero:
-    mid-grey is zero. Those of signals are curves.
+    One mosaic per layer, from the highest to the lowest: a feature, its parts in the layer below,
+    the parts of these, and so on. Each is projected to pixels and shown on the patch that it
+    affects. Every tile has its own grey scale, in which mid-grey is zero. Tiles of signals are
+    plotted as curves.
 
     Parameters
     ----------
     patches : sequence of array-like of shape (n_features, h, w, n_channels)
-        What the features of each layer draw, the highest layer first, as ``cascade`` of a net gives
-        them.
+        Projections of the features of each layer, the highest layer first, as returned by
+        ``cascade`` of a net.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes of shape (n_layers,)
-        Where they are drawn, the highest layer first.
+        Axes of the layers, the highest layer first.
     figure_ : matplotlib Figure
-        The figure of ``axes_``.
+        Figure that contains the axes.
 
     Examples
     --------
@@ -62,29 +63,29 @@ class CascadeDisplay(LayersDisplay):
         axes=None,
         **kwargs,
     ) -> CascadeDisplay:
-        """Draw what the strongest activation of one image drives.
+        """Plot the strongest activation of a layer on one image, and its parts.
 
         Parameters
         ----------
         estimator : AdaptiveDeconvNet
             A fitted net.
         X : array-like, DataFrame or list of images
-            Images in any layout that the net takes.
+            Images in any layout that the net accepts.
         index : int, default=0
-            Which of them.
+            Index of the image.
         layer : int, default=None
             Layer of the activation, 1 for the lowest; None for the top.
         k : int, default=5
-            Parts of each feature.
+            Number of parts per feature.
         axes : array-like of matplotlib Axes, default=None
-            Where to draw, one for each layer; a new figure by default.
+            Axes to plot on, one per layer. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``plot``.
+            Keyword arguments passed to ``plot``.
 
         Returns
         -------
         display : CascadeDisplay
-            The drawn display.
+            Object that stores the plotted data.
 
         Raises
         ------
@@ -96,32 +97,32 @@ class CascadeDisplay(LayersDisplay):
         return cls(estimator.cascade(code, layer, k)).plot(axes=axes, **kwargs)
 
     def plot(self, axes=None, **kwargs) -> CascadeDisplay:
-        """Draw the features.
+        """Plot the features.
 
         Parameters
         ----------
         axes : array-like of matplotlib Axes, default=None
-            Where to draw, one for each layer; a new figure by default.
+            Axes to plot on, one per layer. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``imshow``, or to ``plot`` for signals.
+            Keyword arguments passed to ``imshow``, or to ``plot`` for signals.
 
         Returns
         -------
         self : CascadeDisplay
-            With ``axes_`` and ``figure_`` set.
+            Object that stores the plotted data, with ``axes_`` and ``figure_`` set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no patches, those of a layer are not of four dimensions, or the number of
-            axes is not that of the layers.
+            If there are no patches, the patches of a layer do not have four dimensions, or the
+            numbers of axes and layers differ.
         """
         shape = "n_features, h, w, n_channels"
         layers = [check_array(f"patches[{i}]", one, shape) for i, one in enumerate(self.patches)]
         if not layers:
-            raise ValueError("patches must hold those of one layer or more, got none.")
+            raise ValueError("patches must hold the patches of one layer or more, got none.")
         n = len(layers)
         axes = subplots(3.4 * n, 3.7, ncols=n, squeeze=False) if axes is None else axes
         axes = check_axes(axes, n)

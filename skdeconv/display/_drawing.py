@@ -1,21 +1,21 @@
-"""Mosaics of tiles and curves one below the other, on matplotlib axes."""
+"""Plotting of mosaics of tiles and of stacked curves with matplotlib."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from skdeconv._validation import check_integer
+from skdeconv._utils.validation import check_integer
 
 _TINY = np.finfo(float).tiny
-# Of missing pixels: a tint that no grey has, and that is no step of a map from blue to red.
+# Colour of missing pixels, which is part neither of a grey scale nor of a map from blue to red.
 _MISSING = (0.65, 0.78, 0.70, 1.0)
 _EXTREMES = (np.fmax.reduce, np.fmin.reduce)
-# What of the options of a picture also holds for that of its missing pixels.
+# Options of imshow that also apply to the overlay of missing pixels.
 _PLACE = ("aspect", "extent", "origin", "zorder")
 
 
 def subplots(width, height, **grid):
-    """Axes of a new figure of ``width`` and ``height`` inches."""
+    """Axes of a new figure of ``width`` x ``height`` inches."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -24,9 +24,9 @@ def subplots(width, height, **grid):
 
 
 def draw_mosaic(ax, tiles, n_columns, limits, names=(), gap="white", **imshow):
-    """Draw tiles (n, height, width[, 3]) in rows of ``n_columns``; names stand on one side.
+    """Plot tiles (n, height, width[, 3]) in rows of ``n_columns``, with names on one side.
 
-    NaN marks a missing pixel, infinity a part that is left blank.
+    NaN marks a missing pixel, infinity a blank area.
     """
     (low, high), n = limits, len(tiles)
     if n_columns is None:
@@ -41,7 +41,7 @@ def draw_mosaic(ax, tiles, n_columns, limits, names=(), gap="white", **imshow):
         scale = {} if "norm" in imshow else {"vmin": low, "vmax": high}
         imshow = {"cmap": "gray"} | scale | imshow
     height, width = mosaic.shape[:2]
-    # Large maps get a large figure, so that no coefficient vanishes between two of its pixels.
+    # Large maps need a large figure, so that no coefficient is lost by downsampling.
     inches = np.clip(max(height, width) / 72, 9 if names else 5.6, 12) / max(height, width)
     if ax is None:
         ax = subplots(inches * width, inches * height + (0.7 if names else 0.4))
@@ -60,21 +60,21 @@ def draw_mosaic(ax, tiles, n_columns, limits, names=(), gap="white", **imshow):
 
 
 def normalized_tiles(tiles):
-    """Tiles (n, height, width, n_channels), each divided by its largest known modulus."""
+    """Divide each tile (n, height, width, n_channels) by its largest known absolute value."""
     largest = np.fmax.reduce(np.abs(tiles), axis=(1, 2, 3), keepdims=True, initial=0)
     return tiles / np.where(largest > 0, largest, 1)
 
 
 def as_pictures(tiles):
-    """Tiles (n, height, width, n_channels) as a mosaic takes them.
+    """Convert tiles (n, height, width, n_channels) to colour or grey images.
 
-    Three channels are colours; of any other number the mean is drawn.
+    Three channels are colours; any other number of channels is averaged.
     """
     return tiles if tiles.shape[3] == 3 else tiles.mean(axis=3)
 
 
 def _mosaic(tiles, n_columns, gap):
-    """Tiles (n, height, width, ...) in rows, with lines of ``gap`` between them."""
+    """Arrange tiles (n, height, width, ...) in rows, separated by lines of ``gap``."""
     n, height, width, *color = tiles.shape
     line, n_rows = max(1, height // 40), -(-n // n_columns)
     margins = [(0, n_rows * n_columns - n), (0, line), (0, line)] + [(0, 0)] * len(color)
@@ -85,11 +85,11 @@ def _mosaic(tiles, n_columns, gap):
 
 
 def draw_curves(ax, curves, names, stems=False, **kwargs):
-    """Curves (n, length, n_channels) one below the other, on one scale.
+    """Plot curves (n, length, n_channels) one below the other, on the same scale.
 
-    Of ``stems`` those of height zero are left out. Where values are NaN a curve has a gap.
+    With ``stems`` only non-zero values are plotted. NaN leaves a gap in a curve.
     """
-    # The range of all holds zero, so that no curve reaches into the next.
+    # The common range includes zero, so that curves do not overlap.
     highest, lowest = (reduce(curves, axis=None, initial=0) for reduce in _EXTREMES)
     step = 1.1 * max(highest - lowest, _TINY)
     if ax is None:
@@ -111,7 +111,7 @@ def draw_curves(ax, curves, names, stems=False, **kwargs):
 
 
 def _dots(values):
-    """Style that shows values between two missing ones, which no line reaches."""
+    """Style that marks values between two missing ones, which a line does not show."""
     known = np.pad(~np.isnan(values), 1)
     alone = known[1:-1] & ~known[:-2] & ~known[2:]
     if known[1:-1].all() or not alone.any():
@@ -120,5 +120,5 @@ def _dots(values):
 
 
 def curves_height(n_curves):
-    """Inches for a figure of that many curves."""
+    """Height in inches of a figure of ``n_curves`` curves."""
     return 0.8 + 0.7 * min(n_curves, 14)

@@ -1,4 +1,4 @@
-"""Pictures of filters."""
+"""Plot of filters."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator
 from skdeconv.display._drawing import draw_curves, draw_mosaic
-from skdeconv.learning import normalized
+from skdeconv.filters import normalized
 
 FILTERS_SHAPE = "n_filters, h, w, n_channels"
 
 
 class FiltersDisplay(Display):
-    """Filters as a mosaic of small pictures; those of signals as curves.
+    """Mosaic of filters; filters of signals are plotted as curves.
 
-    All share one scale, symmetric about zero: mid-grey is zero. Filters of three channels are
-    drawn in colour, those of another number as one row of grey planes for each filter.
+    All filters share one scale, in which mid-grey is zero. Filters with three channels are shown in
+    colour, filters with another number of channels as one row of grey tiles per filter.
 
     Parameters
     ----------
     filters : array-like of shape (n_filters, h, w, n_channels)
         The filters, such as ``filters_`` of a layer. They should have unit norm.
     layer : int, default=None
-        Layer of a net that they belong to, for the title.
+        Layer of the filters, shown in the title.
 
     Attributes
     ----------
     axes_ : matplotlib Axes
-        Where they are drawn.
+        Axes of the plot.
     figure_ : matplotlib Figure
-        The figure of ``axes_``.
+        Figure that contains the axes.
 
     Examples
     --------
@@ -48,48 +48,50 @@ class FiltersDisplay(Display):
     def from_estimator(
         cls, estimator, *, layer: int | None = None, ax=None, **kwargs
     ) -> FiltersDisplay:
-        """Draw the filters of a fitted layer, or what those of a net draw in the image.
+        """Plot the filters of a fitted layer, or those of a net projected to pixels.
 
-        Filters of a net are those that its ``project_filters`` gives, each divided by its norm.
+        The filters of a net are those returned by its ``project_filters``, each divided by its
+        norm.
 
         Parameters
         ----------
         estimator : DeconvNetLayer, HierarchicalDeconvNet, AdaptiveDeconvNet or OnePassEncoder
             A fitted layer, net or encoder.
         layer : int, default=None
-            Layer of a net, 1 for the lowest; the top one by default. Of an adaptive net only the
-            first layer can be drawn without an image.
+            Layer of a net, 1 for the lowest; None for the top. Only the first layer of an
+            adaptive net has filters that do not depend on an image.
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``plot``.
+            Keyword arguments passed to ``plot``.
 
         Returns
         -------
         display : FiltersDisplay
-            The drawn display.
+            Object that stores the plotted data.
 
         Raises
         ------
         TypeError
             If ``estimator`` is neither a layer nor a net.
         ValueError
-            If ``layer`` is given although ``estimator`` is a single layer, or is above the first of
-            an adaptive net.
+            If ``layer`` is given for a single layer, or is above the first layer of an adaptive
+            net.
         """
         if hasattr(estimator, "project_filters"):
             check_estimator(estimator, "project_filters")
             filters = normalized(np.asarray(estimator.project_filters(layer), dtype=float))
             layer = len(estimator.layers_) if layer is None else layer
             return cls(filters, layer).plot(ax=ax, **kwargs)
-        # A OnePassEncoder has filters too, and no maps that draw images.
+        # A OnePassEncoder has filters, but no to_maps.
         is_encoder = hasattr(estimator, "competition")
         check_estimator(estimator, "competition" if is_encoder else "to_maps")
         if isinstance(estimator.filters_, list):
             if layer not in (None, 1):
                 raise ValueError(
-                    "layer must be 1 for an adaptive net: filters above the first draw what the "
-                    f"switches of an image make of them; see ActivationsDisplay. Got {layer!r}."
+                    "layer must be 1 for an adaptive net: the projections of filters of higher "
+                    "layers depend on the switches of an image. Use ActivationsDisplay for them. "
+                    f"Got {layer!r}."
                 )
             return cls(estimator.filters_[0], 1).plot(ax=ax, **kwargs)
         if layer is not None:
@@ -99,28 +101,28 @@ class FiltersDisplay(Display):
         return cls(estimator.filters_).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, n_columns: int | None = None, **kwargs) -> FiltersDisplay:
-        """Draw the filters.
+        """Plot the filters.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         n_columns : int, default=None
-            Filters side by side; about as many as one below the other by default.
+            Number of filters per row. If None, rows and columns are about equally many.
         **kwargs : dict
-            Passed to ``imshow``, or to ``plot`` for signals.
+            Keyword arguments passed to ``imshow``, or to ``plot`` for signals.
 
         Returns
         -------
         self : FiltersDisplay
-            With ``axes_`` and ``figure_`` set.
+            Object that stores the plotted data, with ``axes_`` and ``figure_`` set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the filters are not of four dimensions, or ``n_columns`` is below 1.
+            If the filters do not have four dimensions, or ``n_columns`` is below 1.
         """
         filters = check_array("filters", self.filters, FILTERS_SHAPE)
         self.axes_ = ax = draw_filters(ax, filters, n_columns, **kwargs)
@@ -130,7 +132,7 @@ class FiltersDisplay(Display):
 
 
 def draw_filters(ax, filters, n_columns=None, **kwargs):
-    """Draw filters (n_filters, h, w, n_channels), in a new figure without ``ax``."""
+    """Plot filters (n_filters, h, w, n_channels), in a new figure if ``ax`` is None."""
     n_filters, h, w, n_channels = filters.shape
     if h == 1:
         return draw_curves(ax, filters[:, 0], range(n_filters), **kwargs)

@@ -1,4 +1,4 @@
-"""Pictures of the filters of all layers of a net."""
+"""Plot of the filters of all layers of a net."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from numpy.typing import ArrayLike
 from skdeconv.display._base import LayersDisplay, check_array, check_axes, check_estimator
 from skdeconv.display._drawing import curves_height, subplots
 from skdeconv.display._filters import FILTERS_SHAPE, draw_filters
-from skdeconv.learning import normalized
+from skdeconv.filters import normalized
 
 
 class HierarchyDisplay(LayersDisplay):
-    """What the filters of a net draw in the image: a mosaic for each layer, side by side.
+    """Filters of all layers of a net, projected to pixels: one mosaic per layer, side by side.
 
-    Every filter is divided by its norm, and those of one layer share one scale, symmetric about
-    zero: mid-grey is zero. Tiles of all layers are of about one size, whatever the filters' own.
-    Filters of three channels are drawn in colour, those of another number as one row of grey
-    planes for each filter, and those of signals as curves.
+    Every filter is divided by its norm. The filters of a layer share one scale, in which mid-grey
+    is zero. The tiles of all layers have about the same size, whatever the size of the filters.
+    Filters with three channels are shown in colour, filters with another number of channels as one
+    row of grey tiles per filter, and filters of signals as curves.
 
     Parameters
     ----------
     filters : sequence of array-like of shape (n_filters, h, w, n_channels)
-        Filters of every layer in the image, the lowest layer first, such as ``project_filters``
-        of a net gives them.
+        Projections of the filters of every layer, the lowest layer first, as returned by
+        ``project_filters`` of a net.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes of shape (n_layers,)
-        Where they are drawn, the lowest layer first.
+        Axes of the layers, the lowest layer first.
     figure_ : matplotlib Figure
-        The figure of ``axes_``.
+        Figure that contains the axes.
 
     Examples
     --------
@@ -50,21 +50,21 @@ class HierarchyDisplay(LayersDisplay):
 
     @classmethod
     def from_estimator(cls, estimator, *, axes=None, **kwargs) -> HierarchyDisplay:
-        """Draw the filters of all layers of a fitted net.
+        """Plot the filters of all layers of a fitted net.
 
         Parameters
         ----------
         estimator : HierarchicalDeconvNet
             A fitted net.
         axes : array-like of matplotlib Axes, default=None
-            Where to draw, one for each layer; a new figure by default.
+            Axes to plot on, one per layer. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``plot``.
+            Keyword arguments passed to ``plot``.
 
         Returns
         -------
         display : HierarchyDisplay
-            The drawn display.
+            Object that stores the plotted data.
 
         Raises
         ------
@@ -77,27 +77,27 @@ class HierarchyDisplay(LayersDisplay):
         return cls(filters).plot(axes=axes, **kwargs)
 
     def plot(self, axes=None, **kwargs) -> HierarchyDisplay:
-        """Draw the filters of all layers.
+        """Plot the filters of all layers.
 
         Parameters
         ----------
         axes : array-like of matplotlib Axes, default=None
-            Where to draw, one for each layer; a new figure by default.
+            Axes to plot on, one per layer. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``imshow``, or to ``plot`` for signals.
+            Keyword arguments passed to ``imshow``, or to ``plot`` for signals.
 
         Returns
         -------
         self : HierarchyDisplay
-            With ``axes_`` and ``figure_`` set.
+            Object that stores the plotted data, with ``axes_`` and ``figure_`` set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no filters, those of a layer are not of four dimensions, or the number
-            of axes is not that of the layers.
+            If there are no filters, the filters of a layer do not have four dimensions, or the
+            numbers of axes and layers differ.
         """
         layers = [
             normalized(check_array(f"filters[{i}]", layer, FILTERS_SHAPE))
@@ -123,7 +123,7 @@ def _new_axes(layers):
     if layers[0].shape[1] == 1:
         height = curves_height(max(len(filters) for filters in layers))
         return subplots(max(8.0, 4.0 * n), height, ncols=n, squeeze=False), [None] * n
-    # One number of rows for all, so that tiles of one size fill a figure about twice as wide as
+    # All mosaics have the same number of rows, chosen so that the figure is about twice as wide as
     # high.
     n_rows = max(1, round(sqrt(sum(len(filters) for filters in layers) / 2)))
     columns, heights = [], []
@@ -132,7 +132,7 @@ def _new_axes(layers):
         columns.append(n_channels if planes else ceil(n_filters / n_rows))
         heights.append((n_filters if planes else ceil(n_filters / columns[-1])) * h / w)
     tile = min(0.8, 11 / sum(columns), 11 / max(heights))
-    # The titles take their width.
+    # Titles need a minimum width.
     widths = [max(tile * n_columns, 1.8) for n_columns in columns]
     size = sum(widths) + 0.2 * (n - 1), tile * max(heights) + 0.4
     return subplots(*size, ncols=n, width_ratios=widths, squeeze=False), columns

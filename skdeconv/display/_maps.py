@@ -1,4 +1,4 @@
-"""Pictures of sparse maps."""
+"""Plot of sparse maps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from skdeconv.display._drawing import draw_curves, draw_mosaic
 
 
 class MapsDisplay(ImageDisplay):
-    """The sparse maps of one image as a mosaic; those of a signal as stems.
+    """Mosaic of the sparse maps of one image; maps of a signal are plotted as stems.
 
-    All maps share one scale, symmetric about zero: red is positive, blue negative. Few
-    coefficients are large, so that the full colour is given to the upper quarter of those that
-    are not zero; ``vmin`` and ``vmax`` change that.
+    All maps share one scale: red is positive, blue is negative. Since few coefficients are large,
+    the scale saturates at the 75th percentile of the absolute non-zero coefficients. Use ``vmin``
+    and ``vmax`` to change that.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ class MapsDisplay(ImageDisplay):
     Attributes
     ----------
     axes_ : matplotlib Axes
-        Where they are drawn.
+        Axes of the plot.
     figure_ : matplotlib Figure
-        The figure of ``axes_``.
+        Figure that contains the axes.
 
     Examples
     --------
@@ -45,28 +45,28 @@ class MapsDisplay(ImageDisplay):
         return cls(estimator.to_maps(estimator.transform(one))[0])
 
     def plot(self, ax=None, *, n_columns: int | None = None, **kwargs) -> MapsDisplay:
-        """Draw the maps.
+        """Plot the maps.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         n_columns : int, default=None
-            Maps side by side; about as many as one below the other by default.
+            Number of maps per row. If None, rows and columns are about equally many.
         **kwargs : dict
-            Passed to ``imshow``, or to ``vlines`` for signals.
+            Keyword arguments passed to ``imshow``, or to ``vlines`` for signals.
 
         Returns
         -------
         self : MapsDisplay
-            With ``axes_`` and ``figure_`` set.
+            Object that stores the plotted data, with ``axes_`` and ``figure_`` set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the maps are not of three dimensions, or ``n_columns`` is below 1.
+            If the maps do not have three dimensions, or ``n_columns`` is below 1.
         """
         maps = check_array("maps", self.maps, "map_height, map_width, n_filters")
         n_filters = maps.shape[2]

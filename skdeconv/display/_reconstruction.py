@@ -1,39 +1,39 @@
-"""Pictures of images beside what their maps draw."""
+"""Plot of an image beside its reconstruction."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdeconv._images import check_images, full_shape
 from skdeconv.display._base import ImageDisplay
 from skdeconv.display._drawing import draw_curves, draw_mosaic
+from skdeconv.layouts import check_images, full_shape
 
 
 class ReconstructionDisplay(ImageDisplay):
     """An image, its reconstruction and their difference, side by side.
 
-    All three share one scale: from -m to m where the image has negative values, m being its
-    largest modulus, otherwise from its smallest to its largest value. The difference is drawn
-    about the middle of the scale. Images of three channels are in colour, those of another
-    number are rows of grey planes, and signals curves, one below the other. Missing pixels of the
-    image, NaN, are light green there and in the difference, and gaps of a curve; the scale ignores
-    them.
+    All three share one scale. If the image has negative values it ranges from -m to m, with m the
+    largest absolute value of the image; otherwise it ranges from the smallest to the largest value
+    of the image. In the difference, zero has the middle of the scale. Images with three channels
+    are shown in colour, images with another number of channels as rows of grey tiles, and signals
+    as curves. Missing pixels (NaN) of the image are light green in the image and in the difference,
+    or gaps in a curve; they do not affect the scale.
 
     Parameters
     ----------
     image, reconstruction : array-like of shape (length,), (height, width) or \
             (height, width, n_channels)
-        The image and what the maps draw.
+        The image and its reconstruction from the maps.
     score : float, default=None
-        Share of the variance explained, for the title.
+        Coefficient of determination of the reconstruction, shown in the title.
 
     Attributes
     ----------
     axes_ : matplotlib Axes
-        Where they are drawn.
+        Axes of the plot.
     figure_ : matplotlib Figure
-        The figure of ``axes_``.
+        Figure that contains the axes.
 
     Examples
     --------
@@ -49,7 +49,8 @@ class ReconstructionDisplay(ImageDisplay):
 
     @classmethod
     def _of(cls, estimator, one):
-        images, _, shape = check_images(estimator, one, reset=False)
+        images = check_images(estimator, one, reset=False)
+        shape = images.image_shape
         image = images.stack(slice(0, 1))[0].transpose(1, 2, 0).reshape(shape)
         if hasattr(estimator, "inverse_transform"):
             drawn = estimator.inverse_transform(estimator.transform(one))[0]
@@ -58,27 +59,27 @@ class ReconstructionDisplay(ImageDisplay):
         return cls(image, np.reshape(drawn, shape), estimator.score(one))
 
     def plot(self, ax=None, **kwargs) -> ReconstructionDisplay:
-        """Draw the three pictures on one axes.
+        """Plot image, reconstruction and difference on one axes.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
+            Axes to plot on. If None, a new figure is created.
         **kwargs : dict
-            Passed to ``imshow``, or to ``plot`` for signals.
+            Keyword arguments passed to ``imshow``, or to ``plot`` for signals.
 
         Returns
         -------
         self : ReconstructionDisplay
-            With ``axes_`` and ``figure_`` set.
+            Object that stores the plotted data, with ``axes_`` and ``figure_`` set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the image and the reconstruction are not of one shape, of one to three dimensions,
-            or no pixel of the image is known.
+            If the image and the reconstruction do not have the same shape, of one to three
+            dimensions, or no pixel of the image is known.
         """
         image, drawn = (np.asarray(a, dtype=float) for a in (self.image, self.reconstruction))
         if image.shape != drawn.shape or not 1 <= image.ndim <= 3:

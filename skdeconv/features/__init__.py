@@ -1,4 +1,4 @@
-"""From maps to what classifiers take: rows of fixed length, and kernels."""
+"""Features for classifiers: rows of fixed length from maps, and a kernel."""
 
 from skdeconv.features._bag import BagOfFeatures
 from skdeconv.features._kernel import histogram_intersection

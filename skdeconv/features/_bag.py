@@ -1,4 +1,4 @@
-"""Bags of features: windows of maps as visual words, counted over a spatial pyramid."""
+"""Bags of features: visual words of windows of maps, pooled over a spatial pyramid."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._maps import SparseMaps
-from skdeconv._validation import (
-    check_in,
-    check_integer,
-    check_real,
-    check_seed,
-    restored_on_failure,
-)
+from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.validation import check_in, check_integer, check_real, check_seed
 from skdeconv.features._check_maps import (
     TakesMaps,
     check_n_filters,
@@ -29,78 +23,80 @@ from skdeconv.features._check_maps import (
 )
 from skdeconv.features._descriptors import Descriptors
 from skdeconv.features._pyramid import SpatialPyramid
+from skdeconv.layouts import SparseMaps
 
 
 class BagOfFeatures(TakesMaps, BaseEstimator):
-    r"""Count visual words: which local patterns of maps an image has, and roughly where.
+    r"""Histograms of visual words over the cells of a spatial pyramid.
 
-    Every window of ``patch_size`` x ``patch_size`` positions is described by the moduli of all
-    maps, summed over blocks of ``pool`` x ``pool``; their square root, scaled to unit Euclidean
-    norm, is its descriptor. ``fit`` clusters descriptors into ``n_words`` words by
-    :class:`sklearn.cluster.MiniBatchKMeans`. ``transform`` assigns each window of an image to
-    words and sums these over the cells of a spatial pyramid. This is how [1]_ and [2]_ get from
-    maps to labels, with the histogram intersection as kernel.
+    The absolute values of all maps in a window of ``patch_size`` x ``patch_size`` positions are
+    summed over blocks of ``pool`` x ``pool``. The square roots of the sums, scaled to unit
+    Euclidean norm, are the descriptor of the window. ``fit`` clusters descriptors into a vocabulary
+    of ``n_words`` words by :class:`sklearn.cluster.MiniBatchKMeans`. ``transform`` assigns each
+    window of an image to words and pools the assignments over the cells of a spatial pyramid. [1]_
+    and [2]_ classify images by such features, with the histogram intersection as kernel.
 
     Parameters
     ----------
     n_words : int, default=1000
         Size of the vocabulary.
     patch_size : int, default=16
-        Side of a window in positions of the maps, a multiple of ``pool``. Where maps have a height
-        of 1, windows have it too.
+        Side of a window in positions of the maps, a multiple of ``pool``. For maps of height 1
+        the windows have height 1 too.
     step : int, default=2
-        Distance of neighbouring windows in positions.
+        Stride of the windows in positions.
     pool : int, default=4
-        Side of the blocks over which moduli are summed.
+        Side of the blocks over which absolute values are summed.
     levels : tuple of int or of (int, int), default=(1, 2, 4)
         Cells of the pyramid, as in :class:`SpatialPyramid`.
     coding : {"hard", "soft"}, default="hard"
-        "hard" gives each window to the nearest word. "soft" shares it among the ``n_nearest``
-        words, by weights :math:`\propto \exp(-\beta d^2)` of their distances d [3]_. A window
-        without any coefficient counts for none.
+        "hard" assigns each window to its nearest word. "soft" assigns it to the ``n_nearest``
+        words, with weights :math:`\propto \exp(-\beta d^2)` where d is the distance to the word
+        [3]_. A window without non-zero coefficients is assigned to no word.
     n_nearest : int, default=5
-        Words that share a window in soft coding.
+        Number of words that a window is assigned to in soft coding.
     sharpness : float, default=10.0
-        How fast, :math:`\beta`, weights fall off in soft coding, at least 0. Descriptors are of
-        unit norm.
+        Decay :math:`\beta` of the weights in soft coding, at least 0. Descriptors have unit norm.
     pooling : {"sum", "max"}, default="sum"
-        Whether the weights of a word in a cell are summed up, or the largest is taken, which soft
-        coding often prefers.
+        Pool the weights of a word in a cell by their sum or by their maximum. The maximum often
+        works better with soft coding.
     power : float, default=0.5
-        Exponent of the sums over cells, above 0.
+        Exponent applied to the pooled weights, above 0.
     normalize : {"cell", "global"} or None, default="cell"
-        What is scaled to unit Euclidean norm: every cell, or every image.
+        "cell" scales the features of every cell to unit Euclidean norm, "global" those of every
+        image.
     n_descriptors : int, default=50_000
-        Largest number of descriptors that ``fit`` clusters, about as many from every image; at
-        least ``n_words``. It bounds the memory of ``fit``.
+        Maximum number of descriptors that ``fit`` clusters, sampled about equally from all images;
+        at least ``n_words``. It bounds the memory of ``fit``.
     maps_shape : tuple of int, default=None
-        (map_height, map_width, n_filters), where the input is rows.
+        (map_height, map_width, n_filters). Required if the input is rows.
     random_state : int, RandomState instance or None, default=None
-        For the choice of descriptors and the first words.
+        Seed of the sample of descriptors and of the initial words.
 
     Attributes
     ----------
     words_ : ndarray of shape (n_words, patch_size / pool, patch_size / pool, n_filters)
-        The centres of the clusters.
+        The cluster centres.
     kmeans_ : MiniBatchKMeans
-        The clustering.
+        The fitted clustering.
     maps_shape_ : tuple of int
         (map_height, map_width, n_filters) of the first image seen in ``fit``.
     n_features_in_ : int
-        Number of columns, where ``fit`` saw rows.
+        Number of columns. Defined only if ``X`` in ``fit`` is rows.
     feature_names_in_ : ndarray of str
-        Their names, where there were any.
+        Names of the columns. Defined only if ``X`` in ``fit`` has column names that are all
+        strings.
 
     See Also
     --------
     SpatialPyramid : Pools the maps themselves, without a vocabulary.
-    histogram_intersection : The kernel of the papers.
+    histogram_intersection : The kernel that [1]_ and [2]_ use.
 
     Notes
     -----
-    Maps may be of several sizes. One image's descriptors are in memory at a time. The separate
-    projections of an adaptive net, ``project(..., to="layer1")``, are images of their own here;
-    ``features.reshape(n_images, k, -1).mean(axis=1)`` then averages the k pyramids of each image.
+    Maps may differ in size. The descriptors of one image are in memory at a time. Each of the k
+    projections of an image by an adaptive net, ``project(..., to="layer1")``, counts as a sample;
+    ``features.reshape(n_images, k, -1).mean(axis=1)`` averages the k pyramids of each image.
 
     References
     ----------
@@ -163,8 +159,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         ----------
         X : ndarray of shape (n_samples, map_height, map_width, n_filters), SparseMaps, list of \
                 ndarray, or rows
-            The maps: a stack, a sequence of maps of one or of several sizes, or, with
-            ``maps_shape``, rows, dense or sparse.
+            The maps: a stack, a sequence of maps of equal or different sizes, or, with
+            ``maps_shape``, dense or sparse rows.
         y : None
             Ignored.
 
@@ -176,7 +172,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         Raises
         ------
         TypeError
-            If a parameter is of the wrong type, or X reads images on access, as ImageFolder.
+            If a parameter is of the wrong type, or X is a sequence that reads images on access,
+            such as ImageFolder.
         ValueError
             If a parameter is out of range, X does not hold maps, an image is smaller than a
             window, or there are fewer descriptors than words.
@@ -190,8 +187,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
             sample = self._sample(maps, random_state)
             if len(sample) < n_words:
                 raise ValueError(
-                    f"n_words={n_words} is more than the {len(sample)} descriptors of X that hold "
-                    "any coefficient. Lower it, or step, or give more images."
+                    f"n_words={n_words} is more than the {len(sample)} descriptors of X with "
+                    "non-zero coefficients. Decrease n_words or step, or pass more images."
                 )
             seed = random_state.randint(np.iinfo(np.int32).max)
             kmeans = MiniBatchKMeans(n_words, batch_size=4096, n_init=1, random_state=seed)
@@ -202,24 +199,26 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Count the words of images.
+        """Compute the histograms of visual words.
 
         Parameters
         ----------
         X : ndarray, SparseMaps, list of ndarray, or rows
-            Maps, as in ``fit``, with as many filters.
+            Maps, as in ``fit``, with the same number of filters.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_cells * n_words), float64 or float32
-            Non-negative; cell by cell, the levels in order and each row by row.
+            Non-negative features, ordered by level, then by row and column of the cells, then by
+            word.
 
         Raises
         ------
         TypeError
-            If X reads images on access, as ImageFolder.
+            If X is a sequence that reads images on access, such as ImageFolder.
         ValueError
-            If X does not hold maps, or others than in ``fit``, or smaller than a window.
+            If X does not hold maps, its maps have another number of filters than in ``fit``, or
+            an image is smaller than a window.
         """
         check_is_fitted(self)
         self._check_parameters()
@@ -232,8 +231,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
             if descriptors.shape[1] != self.words_[0].size:
                 raise ValueError(
                     f"Windows of X have {describe.blocks(height)} blocks, but fit has seen "
-                    f"{self.words_.shape[1:3]}: patch_size, pool, and whether maps have a height "
-                    "of 1, must not change after it."
+                    f"{self.words_.shape[1:3]}. After fit patch_size, pool, and whether maps have "
+                    "height 1, must not change."
                 )
             words.append(self._words_of(descriptors))
             grids.append(grid)
@@ -245,12 +244,12 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Ignored: names of the maps' pixels say nothing about words.
+            Ignored.
 
         Returns
         -------
         names : ndarray of object of shape (n_features_out,)
-            One name per column.
+            Names of the columns of ``transform``.
         """
         check_is_fitted(self)
         pyramid = self._pyramid(self.maps_shape_[0], len(self.words_))
@@ -258,7 +257,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         return np.array([f"word{name[1:]}" for name in names], dtype=object)
 
     def _check_parameters(self):
-        """The number of words, all parameters but those of the pyramid being checked."""
+        """Check all parameters except those of the pyramid; return the number of words."""
         n_words = check_integer("n_words", self.n_words, min_val=1)
         pool = check_integer("pool", self.pool, min_val=1)
         if check_integer("patch_size", self.patch_size, min_val=1) % pool:
@@ -280,16 +279,16 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         return Descriptors(self.patch_size, self.step, self.pool)
 
     def _pyramid(self, height, n_words):
-        """What pools words over cells: of rows of windows, or of one row for signals."""
+        """The pyramid that pools words over cells; signals have one row of windows."""
         pyramid = SpatialPyramid(
             self.levels, pooling=self.pooling, power=self.power, normalize=self.normalize
         )
         return pyramid.fit(np.zeros((1, min(height, 2), 1, n_words)))
 
     def _sample(self, maps, random_state):
-        """At most ``n_descriptors`` descriptors, about as many of every image.
+        """At most ``n_descriptors`` descriptors, about the same number from every image.
 
-        Small images come first: what they have too few of, larger ones make up for.
+        Small images come first, so that larger ones can make up for their missing descriptors.
         """
         describe, sample, left = self._describe(), [], self.n_descriptors
         images = list(each_of_maps(maps))
@@ -306,7 +305,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         return np.concatenate(sample)
 
     def _words_of(self, descriptors):
-        """Weights of the nearest words of every window, sparse; a blank one has none."""
+        """Sparse weights of the nearest words of every window; zero for a blank window."""
         count = min(self.n_nearest, len(self.words_)) if self.coding == "soft" else 1
         known = descriptors.astype(self.words_.dtype, copy=False)
         distances = self.kmeans_.transform(known).astype(descriptors.dtype, copy=False) ** 2
@@ -325,8 +324,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
 
 
 def _common_height(maps):
-    """Height of the first maps; all are signals, of height 1, or none is."""
+    """Height of the first maps; either all maps are signals, of height 1, or none is."""
     flat = {height == 1 for height, _ in shapes_of_maps(maps)}
     if len(flat) > 1:
-        raise ValueError("X holds maps of height 1 beside taller ones, whose windows differ.")
+        raise ValueError("X holds maps of height 1 beside taller ones; their windows differ.")
     return shape_of_maps(maps)[0]

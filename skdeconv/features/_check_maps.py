@@ -1,4 +1,4 @@
-"""Maps in any form that layers hand on, checked."""
+"""Validation of maps in all forms that the estimators return."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from scipy.sparse import issparse
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, validate_data
 
-from skdeconv._images import (
+from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.validation import check_shape
+from skdeconv.layouts import (
+    SparseMaps,
     check_range,
     forget_features,
     in_native_order,
     is_image_list,
     largest_modulus,
+    maps_of_rows,
 )
-from skdeconv._maps import SparseMaps, maps_of_rows
-from skdeconv._persistence import Versioned
-from skdeconv._validation import check_shape
 
 _FLOATS = [np.float64, np.float32]
 
 
 class TakesMaps(Versioned, TransformerMixin):
-    """Input of a transformer with the parameter ``maps_shape``: maps in any form."""
+    """Mixin for transformers of maps, with the parameter ``maps_shape``."""
 
     def __sklearn_tags__(self):
-        """Say that maps are needed, of rows their shape, and that float32 is kept."""
+        """Rows are accepted only with ``maps_shape``; the dtype is preserved."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = self.maps_shape is not None
         tags.input_tags.sparse = self.maps_shape is not None
@@ -35,27 +36,27 @@ class TakesMaps(Versioned, TransformerMixin):
         return tags
 
     def _check_maps(self, X, *, reset):
-        """Maps of several images, with the filters last.
+        """Validate maps.
 
         Parameters
         ----------
         X : ndarray, SparseMaps, list of ndarray, or rows
-            A stack (n_samples, map_height, map_width, n_filters), a sequence of maps that may be
-            of different sizes, or rows, dense or CSR, that are maps of ``maps_shape`` in C order.
+            A stack (n_samples, map_height, map_width, n_filters), a sequence of maps that may
+            differ in size, or dense or CSR rows that hold maps of ``maps_shape`` in C order.
         reset : bool
-            True in fit: of rows the transformer gets ``n_features_in_`` and
-            ``feature_names_in_``.
+            True in fit: for rows ``n_features_in_`` and ``feature_names_in_`` are set.
 
         Returns
         -------
         maps : ndarray, SparseMaps or list of ndarray
-            float64 or float32, finite, at least one; all of one number of filters.
+            At least one image, float64 or float32, finite, with the filters last. All images have
+            the same number of filters.
 
         Raises
         ------
         TypeError, ValueError
-            If ``maps_shape`` is none, or X has another form, or values that are not finite, or so
-            large that sums overflow; a sequence that reads on access, such as ImageFolder, holds
+            If ``maps_shape`` is invalid, X has another form, or its values are not finite or so
+            large that sums overflow. A sequence that reads on access, such as ImageFolder, holds
             images, not maps.
         """
         maps = self._read_maps(in_native_order(X), reset)
@@ -76,7 +77,7 @@ class TakesMaps(Versioned, TransformerMixin):
         if is_sequence and not isinstance(X, SparseMaps | list | tuple | np.ndarray):
             raise TypeError(
                 f"X is of type {type(X).__name__}, which reads images on access; "
-                f"{type(self).__name__} needs maps. Put an estimator that gives them before it, "
+                f"{type(self).__name__} needs maps. Put an estimator that returns maps before it, "
                 'such as DeconvNetLayer(output="maps").'
             )
         if not is_sequence and getattr(X, "ndim", 2) == 2:
@@ -91,7 +92,7 @@ class TakesMaps(Versioned, TransformerMixin):
         if maps.ndim != 4 or not maps.size:
             raise ValueError(
                 f"X has shape {maps.shape}; {name} needs maps of shape (n_samples, map_height, "
-                "map_width, n_filters). The maps of one image are X[None]."
+                "map_width, n_filters). Pass the maps of a single image as X[None]."
             )
         if maps_shape is not None and maps.shape[1:] != maps_shape:
             raise ValueError(
@@ -101,7 +102,7 @@ class TakesMaps(Versioned, TransformerMixin):
 
 
 def check_n_filters(maps, expected):
-    """Require as many filters as in fit."""
+    """Raise if the number of filters differs from the one seen in fit."""
     n_filters = shape_of_maps(maps)[2]
     if n_filters != expected:
         raise ValueError(f"X holds maps of {n_filters} filters, but fit has seen {expected}.")
@@ -122,7 +123,7 @@ def shapes_of_maps(maps) -> list[tuple[int, int]]:
 
 
 def each_of_maps(maps):
-    """One image after the other: maps (map_height * map_width, n_filters), and their size."""
+    """Iterate over images: maps (map_height * map_width, n_filters), and (height, width)."""
     if isinstance(maps, SparseMaps):
         yield from zip(maps.maps, maps.map_shapes, strict=True)
     else:
@@ -134,14 +135,14 @@ def _maps_of_rows(estimator, X, maps_shape, reset):
     if maps_shape is None:
         name = type(estimator).__name__
         raise ValueError(
-            f"X has 2 dimensions, and rows do not tell the shape of the maps that {name} needs. "
-            'Put output="maps" on the estimator before it, or pass maps_shape=(map_height, '
-            "map_width, n_filters)."
+            f"X has 2 dimensions, but {name} needs the shape of the maps, which rows lack. Set "
+            'output="maps" on the estimator before it, or pass maps_shape=(map_height, map_width, '
+            "n_filters)."
         )
     rows = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=_FLOATS)
     if rows.shape[1] != math.prod(maps_shape):
         raise ValueError(
-            f"X has {rows.shape[1]} features, which does not fit maps_shape={maps_shape}: it needs "
+            f"X has {rows.shape[1]} features, but maps_shape={maps_shape} requires "
             f"{math.prod(maps_shape)}."
         )
     if issparse(rows):
@@ -164,7 +165,7 @@ def _checked_sequence(X, name):
 
 
 def _canonical(maps):
-    """One image's maps in a floating type, every position once; the caller's stay as they are."""
+    """Maps of one image with a floating dtype and without duplicates; the input is not changed."""
     if maps.dtype not in _FLOATS:
         maps = maps.astype(np.float64)
     if not maps.has_canonical_format:
@@ -191,5 +192,6 @@ def _checked_list(X, name):
 def _same_number(name, found):
     if len(set(found)) > 1:
         raise ValueError(
-            f"X holds maps of {sorted(set(found))} filters; {name} needs one number of filters."
+            f"X holds maps of {sorted(set(found))} filters; {name} needs the same number of "
+            "filters in all maps."
         )

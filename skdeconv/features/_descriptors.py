@@ -1,20 +1,20 @@
-"""Windows of maps as vectors: moduli summed over blocks, as in the descriptors of photos."""
+"""Descriptors of windows of maps: absolute values summed over blocks."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
 
-from skdeconv.features._pooling import Pooling, unit_rows
+from skdeconv.features._cells import Pooling, unit_rows
 
 
 class Descriptors:
-    """Describe all windows of the maps of an image.
+    """Compute the descriptors of all windows of an image's maps.
 
     Parameters
     ----------
     patch_size, step, pool : int
-        Side of a window, distance of neighbouring windows, side of the blocks that it is made of.
+        Side of a window, stride of the windows, and side of the blocks of a window, in positions.
     """
 
     def __init__(self, patch_size: int, step: int, pool: int):
@@ -22,28 +22,28 @@ class Descriptors:
         self._layouts = {}
 
     def blocks(self, map_height: int) -> tuple[int, int]:
-        """Rows and columns of blocks in a window; one row where maps have a height of 1."""
+        """Rows and columns of blocks in a window; one row for maps of height 1."""
         count = self.patch_size // self.pool
         return (1 if map_height == 1 else count), count
 
     def __call__(self, maps, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-        """Describe one image.
+        """Compute the descriptors of one image.
 
         Parameters
         ----------
         maps : ndarray or csr_array of shape (map_height * map_width, n_filters)
-            Its maps.
+            The maps.
         shape : tuple of int
             (map_height, map_width).
 
         Returns
         -------
         descriptors : ndarray of shape (n_windows, n_block_rows * n_block_columns * n_filters)
-            Square roots of the sums, each window of unit norm; row by row.
+            Square roots of the sums, scaled to unit norm for each window; windows row by row.
         grid : tuple of int
             Rows and columns of windows.
         """
-        # Images are mostly of one size.
+        # Most images have the same size.
         if shape not in self._layouts:
             self._layouts[shape] = self._layout(shape)
         pooling, row_blocks, column_blocks = self._layouts[shape]
@@ -58,18 +58,18 @@ class Descriptors:
         return unit_rows(np.sqrt(windows).reshape(grid[0] * grid[1], -1)), grid
 
     def _layout(self, shape):
-        """What sums up all blocks of maps of a size, and the rows and columns of each window."""
+        """The sums over all blocks of maps of one size, and the blocks of each window."""
         axes = [self._axis(size, flat=shape[0] == 1 and i == 0) for i, size in enumerate(shape)]
         weights, blocks = zip(*axes, strict=True)
         return Pooling([weights], "sum"), *blocks
 
     def _axis(self, size, flat):
-        """Weights of all different blocks along an axis, and which of them each window has."""
+        """Weights of the distinct blocks along an axis, and the indices of each window's blocks."""
         patch, pool = (1, 1) if flat else (self.patch_size, self.pool)
         if size < patch:
             raise ValueError(
                 f"patch_size={patch} is larger than the maps of an image, one side of which is "
-                f"{size}. Lower it."
+                f"{size}. Decrease patch_size."
             )
         first = np.arange(0, size - patch + 1, self.step)
         starts = first[:, None] + np.arange(0, patch, pool)

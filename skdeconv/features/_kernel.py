@@ -1,4 +1,4 @@
-"""The kernel for comparing histograms."""
+"""Histogram intersection kernel."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from sklearn.metrics.pairwise import check_pairwise_arrays, manhattan_distances
 
 
 def histogram_intersection(X: ArrayLike, Y: ArrayLike | None = None) -> np.ndarray:
-    r"""Histogram intersection kernel, what two histograms have in common.
+    r"""Compute the histogram intersection kernel between X and Y.
 
     .. math::
 
         K_{ij} = \sum_d \min(X_{id}, Y_{jd})
                = \tfrac{1}{2} \Big( \sum_d X_{id} + \sum_d Y_{jd} - \|X_i - Y_j\|_1 \Big).
 
-    It is positive semi-definite on non-negative features alone, such as a spatial pyramid's [1]_,
-    and meant for ``SVC(kernel=histogram_intersection)``.
+    The kernel is positive semi-definite only for non-negative features, such as those of a spatial
+    pyramid [1]_. Use it as ``SVC(kernel=histogram_intersection)``.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
         Non-negative features.
     Y : {array-like, sparse matrix} of shape (n_samples_Y, n_features), default=None
-        Non-negative features; None takes ``X``.
+        Non-negative features. If None, ``X`` is used.
 
     Returns
     -------
     K : ndarray of shape (n_samples_X, n_samples_Y), float64
-        The kernel, not negative, in double precision also for features that are float32.
+        The kernel matrix, non-negative, in float64 even if the features are float32.
 
     Raises
     ------
     ValueError
-        If ``X`` or ``Y`` is negative somewhere or not finite, or their widths differ.
+        If ``X`` or ``Y`` holds negative or non-finite values, or their numbers of features differ.
 
     See Also
     --------
-    sklearn.svm.SVC : Takes the function as its ``kernel``.
+    sklearn.svm.SVC : Accepts the function as ``kernel``.
 
     References
     ----------
@@ -54,17 +54,17 @@ def histogram_intersection(X: ArrayLike, Y: ArrayLike | None = None) -> np.ndarr
     >>> SVC(kernel=histogram_intersection).fit([[3, 0, 1], [0, 3, 1]], [0, 1]).predict([[2, 1, 1]])
     array([0])
     """
-    # Differences of sparse features would be taken in their own precision.
+    # Otherwise the differences of sparse features would have the precision of their dtype.
     X, Y = check_pairwise_arrays(X, Y, dtype=np.float64)
     for name, values in (("X", X), ("Y", Y)):
         if (least := values.min()) < 0:
             raise ValueError(
-                f"{name} must not be negative, got {least:.3g}: on negative features the histogram "
-                "intersection is no kernel. Take magnitudes, or split features by their sign."
+                f"{name} must not be negative, got {least:.3g}: the histogram intersection is not "
+                "a kernel for negative features. Use magnitudes, or split features by sign."
             )
-    # Matrices of scipy's older kind give sums as a column.
+    # Sums over rows of sparse matrices, unlike those of sparse arrays, are columns.
     K = np.add.outer(*(np.ravel(values.sum(axis=1)) for values in (X, Y)))
     K -= manhattan_distances(X, Y)
     K /= 2
-    # Zeros come out as rounding errors of either sign.
+    # Rounding makes zeros slightly positive or negative.
     return np.maximum(K, 0, out=K)

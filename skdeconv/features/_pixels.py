@@ -1,4 +1,4 @@
-"""Features of every pixel, for labelling them one by one."""
+"""Features of every pixel, for semantic segmentation."""
 
 from __future__ import annotations
 
@@ -12,74 +12,72 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._images import check_images, is_image_list
-from skdeconv._maps import SparseMaps
-from skdeconv._parameters import thawed
-from skdeconv._persistence import Versioned
-from skdeconv._validation import (
-    check_input_features,
-    check_integer,
-    check_real,
-    restored_on_failure,
-)
+from skdeconv._utils.parameters import thawed
+from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.validation import check_input_features, check_integer, check_real
+from skdeconv.layouts import SparseMaps, check_images, is_image_list
 
-# Images that are coded together: few enough for their codes to be little beside the features, and
-# enough for workers.
+# Images that are encoded together: few enough that their codes need little memory compared with
+# the features, and enough to keep parallel workers busy.
 _IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 16, 2**20
 
 
 class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
-    r"""One row of features for every pixel: how active the maps are around it.
+    r"""Local energies of the maps around every pixel: one row of features per pixel.
 
-    For labelling pixels, by a classifier that has seen a few of them, or by clustering. With
-    :math:`z_k` one map of an image, and :math:`G_\sigma` a Gaussian of standard deviation
-    :math:`\sigma` that sums to one, the features of the pixel at :math:`x` are the roots of local
-    energies, as in [1]_,
+    The features are meant for the segmentation of images, by a classifier trained on some labelled
+    pixels or by clustering. With :math:`z_k` a map of an image and :math:`G_\sigma` a Gaussian of
+    standard deviation :math:`\sigma` that sums to one, the features of the pixel at :math:`x` are
+    the square roots of local energies, as in [1]_,
 
     .. math:: \Big( \sum_{x'} G_\sigma(x - x') \, z_k(x')^2 \Big)^{1/2},
 
-    one for each map and each radius :math:`\sigma`; squares are mirrored at the borders. Maps are
-    brought to the pixels first: a coefficient counts at the centre of what it draws.
+    one for each map and each radius :math:`\sigma`. At the borders the squares are extended by
+    reflection. Maps are aligned with the pixels first: a coefficient belongs to the pixel at the
+    centre of its filter.
 
     Parameters
     ----------
     encoder : DeconvNetLayer, HierarchicalDeconvNet, AdaptiveDeconvNet or OnePassEncoder
-        Gives the maps. ``fit`` fits a clone of it; what is fitted already stays so inside of a
-        ``sklearn.frozen.FrozenEstimator``. Its ``output``, ``layout`` and ``sparse_output`` have no
-        influence; ``low_frequency`` must be False.
+        Estimator that computes the maps. ``fit`` fits a clone of it. Wrap a fitted encoder in
+        ``sklearn.frozen.FrozenEstimator`` to use it without fitting it again. Its ``output``
+        and ``sparse_output``, and ``layer`` of an adaptive net, are ignored; ``low_frequency`` must
+        be False.
     radius : float or tuple of float, default=(2.0, 4.0, 8.0)
-        Standard deviations of the Gaussians in pixels, > 0. Large ones tell textures apart better,
-        and blur the borders between them.
+        Standard deviations of the Gaussians in pixels, > 0. A large radius discriminates textures
+        better but blurs the borders between them.
     layers : int, tuple of int or None, default=None
-        Layers of the encoder whose maps are used, as its ``encode`` gives them; 1 for the lowest.
-        Maps that are coarser than the image, behind the pooling of an AdaptiveDeconvNet, are
-        repeated. None takes the maps that ``transform`` gives: those of the top layer, or for an
-        AdaptiveDeconvNet those of the first layer that the top one draws.
+        Layers of the encoder whose maps are used, as returned by its ``encode``; 1 for the lowest.
+        Maps that are coarser than the image because of the pooling of an AdaptiveDeconvNet are
+        upsampled by repetition. None uses the maps that ``transform`` returns: those of the top
+        layer, or for an AdaptiveDeconvNet the maps of the first layer that the top layer
+        reconstructs.
 
     Attributes
     ----------
     encoder_ : estimator
         The fitted encoder.
     image_shape_ : tuple of int
-        Shape of one image as the encoder's fit has seen it; height and width are None where they
-        differed.
+        Shape of one image seen in the fit of the encoder; height and width are None if images
+        differed in them.
     n_features_in_ : int
-        Number of values of one image; absent where that was a list of images.
+        Number of values of one image. Not defined if the encoder was fitted on a list of images.
 
     See Also
     --------
-    skdeconv.features.SpatialPyramid : One row for every image.
-    skdeconv.preprocessing.LocalContrastNormalizer : Prepares photos for the encoder.
+    skdeconv.features.SpatialPyramid : One row of features per image.
+    skdeconv.preprocessing.LocalContrastNormalizer : Preprocesses photos for the encoder.
 
     Notes
     -----
-    Rows are pixels, in C order of (image, row, column), so that there are more of them than there
-    were images: in a Pipeline nothing can follow that is fitted with labels, as these would be one
-    for each image. Call it on its own, and pick the rows of labelled pixels, as in the example. The
-    rows of one image do not depend on which others come with it.
+    Rows are pixels, in C order of (image, row, column), so the output has more rows than the input
+    has images. In a Pipeline no step with labels can follow, because the labels of a pipeline are
+    one per image. Use the transformer outside of a pipeline and select the rows of labelled pixels,
+    as in the example. The rows of an image do not depend on the other images.
 
-    All rows take 8 (float64) or 4 bytes (float32) times n_pixels * n_features, and the codes of a
-    few images beside them; to save memory hand over a few images at a time.
+    The output takes 8 (float64) or 4 bytes (float32) times n_pixels * n_features, in addition to
+    the codes of a few images. To save memory, transform a few images at a time.
 
     References
     ----------
@@ -127,24 +125,25 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_images, height, width) or (n_images, height, width, \
                 n_channels), or list of images
-            The images, finite real numbers; those of a list may differ in size, and it may be a
-            sequence that reads them on access. A single photo is ``X[None]``. NaN marks a missing
-            pixel, where the encoder takes it.
+            The images, finite real numbers. The images of a list may differ in size, and the list
+            may be a sequence that reads them on access. Pass a single image as ``X[None]``. NaN
+            marks a missing pixel, if the encoder supports it.
         y : None
             Ignored.
 
         Returns
         -------
         self : PixelFeatures
-            The fitted transformer. Where ``fit`` fails or is interrupted, it is as it was before.
+            The fitted transformer. If ``fit`` fails or is interrupted, it is left unchanged.
 
         Raises
         ------
         TypeError
             If a parameter is of the wrong type.
         ValueError
-            If a parameter is out of range, the encoder has no such layer, or X is not of images, or
-            does not fit the encoder, as where a pixel is missing and it does not take that.
+            If a parameter is out of range, the encoder has no such layer, X does not hold images,
+            or the encoder cannot process them, for example because it does not support missing
+            pixels.
         sklearn.exceptions.NotFittedError
             If a frozen encoder is not fitted.
         """
@@ -153,7 +152,7 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
             _refuse_rows(X)
             self.encoder_ = clone(self.encoder).fit(X, y)
             if thawed(self.encoder) is not self.encoder:
-                # A frozen encoder has not looked at them.
+                # A frozen encoder does not validate X in fit.
                 self._check_images(X)
         return self
 
@@ -164,25 +163,26 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_images, height, width) or (n_images, height, width, \
                 n_channels), or list of images
-            Images of the shape seen in ``fit``. Where the encoder was fitted on a list, the number
-            of channels is enough. NaN marks a missing pixel, where the encoder takes it.
+            Images of the shape seen in ``fit``; if the encoder was fitted on a list, only the
+            number of channels must agree. NaN marks a missing pixel, if the encoder supports it.
 
         Returns
         -------
         X_new : ndarray of shape (n_pixels, n_features), float64 or float32
-            The features, not negative, in C order of (image, row, column): of all pixels of the
-            first image, then of the next, whatever their sizes. A missing pixel has a row too.
+            Non-negative features of all pixels, in C order of (image, row, column). Missing
+            pixels have a row too.
 
         Raises
         ------
         ValueError
-            If X is not of images, or does not fit what ``fit`` has seen, or is infinite, or a pixel
-            is missing and the encoder, as OnePassEncoder, does not take that.
+            If X does not hold images, their shape does not agree with ``fit``, a value is
+            infinite, or a pixel is missing and the encoder, such as OnePassEncoder, does not
+            support that.
 
         Warns
         -----
         ConvergenceWarning, ZeroMapsWarning
-            Those of the encoder, for 16 images, or about a million pixels, at a time.
+            The warnings of the encoder, once per batch of 16 images or about a million pixels.
         """
         check_is_fitted(self)
         radii, layers = self._check_parameters()
@@ -195,7 +195,7 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
             _, height, width = maps.shape
             pixels = features[first : first + height * width].reshape(height, width, n_features)
             first += height * width
-            # Squares of scaled maps stay in range.
+            # Maps are scaled so that their squares neither overflow nor underflow.
             largest = np.abs(maps).max() or 1
             squares = (maps / largest) ** 2
             for j, radius in enumerate(radii):
@@ -204,9 +204,9 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
         return features
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Name the columns of ``transform``: ``f3_r4`` is filter 3 with radius 4.
+        """Names of the columns: ``f3_r4`` is filter 3 with radius 4.
 
-        Where ``layers`` are given, ``layer1_f3_r4`` is that of the lowest. The two signs of a
+        If ``layers`` is given, names begin with the layer: ``layer1_f3_r4``. The two signs of a
         OnePassEncoder are ``f3+_r4`` and ``f3-_r4``.
 
         Parameters
@@ -217,7 +217,7 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of object of shape (n_features,)
-            One name per column.
+            Names of the columns of ``transform``.
 
         Raises
         ------
@@ -233,12 +233,12 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
 
     @property
     def image_shape_(self) -> tuple[int, ...]:
-        """Shape of one image as the encoder's fit has seen it."""
+        """Shape of one image seen in the fit of the encoder."""
         return self.encoder_.image_shape_
 
     @property
     def n_features_in_(self) -> int:
-        """Number of values of one image; absent where the encoder was fitted on a list."""
+        """Number of values of one image; not defined if the encoder was fitted on a list."""
         return self.encoder_.n_features_in_
 
     def __sklearn_tags__(self):
@@ -251,24 +251,23 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
         return tags
 
     def _check_images(self, X):
-        # Here, because the encoder gets a few images at a time, and would count from there.
+        # The encoder sees batches, and its messages would count images from the start of a batch.
         allow_nan = get_tags(self).input_tags.allow_nan
-        images, _, _ = check_images(self, X, reset=False, allow_nan=allow_nan, power=1)
-        return images
+        return check_images(self, X, reset=False, allow_nan=allow_nan, power=1)
 
     def _check_parameters(self):
-        """Radii, and numbers of layers: None for what ``transform`` gives."""
+        """Radii, and numbers of the layers; None for the maps that ``transform`` returns."""
         encoder = thawed(self.encoder)
         if isinstance(encoder, type) or "output" not in getattr(encoder, "get_params", dict)():
             raise TypeError(
                 "encoder must be an estimator that gives maps, such as DeconvNetLayer(), or a "
-                f"FrozenEstimator of one; got {self.encoder!r}. Of a pipeline pass the last "
-                "step, and images that have gone through the others."
+                f"FrozenEstimator of one; got {self.encoder!r}. For a pipeline pass its last step, "
+                "and images transformed by the other steps."
             )
         if getattr(encoder, "low_frequency", False):
             raise ValueError(
-                "encoder must have low_frequency=False: smooth maps have no local energy. Prepare "
-                "raw photos instead, as by LocalContrastNormalizer."
+                "encoder must have low_frequency=False: low-frequency maps have no local energy. "
+                "Preprocess photos instead, for example with LocalContrastNormalizer."
             )
         radii = [
             check_real("radius", radius, min_val=0, include_boundaries="neither")
@@ -285,7 +284,7 @@ class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
 
 
 def _items(name, value):
-    """What a tuple holds, or the one value."""
+    """Items of a tuple, or a single value as a tuple."""
     items = value if isinstance(value, tuple | list) else (value,)
     if not items:
         raise ValueError(f"{name} must not be empty.")
@@ -298,25 +297,26 @@ def _refuse_rows(X):
     if getattr(X, "ndim", 2) < 3 and not is_image_list(X):
         raise ValueError(
             "X must be a stack of images (n_images, height, width) or (n_images, height, width, "
-            "n_channels), or a list of images. A single photo is X[None]; rows of pixels are "
-            "X.reshape(-1, height, width)."
+            "n_channels), or a list of images. Pass a single image as X[None], and rows of pixels "
+            "as X.reshape(-1, height, width)."
         )
 
 
 def _giving_maps(encoder):
-    """A shallow copy of an encoder whose output is maps, sparse if it can."""
+    """Shallow copy of an encoder that outputs maps, sparse ones if supported."""
     encoder = copy(thawed(encoder))
-    # Frames cannot hold maps, and the copy would share this dictionary.
+    # DataFrames cannot hold maps. Changing the dictionary would change the original too.
     vars(encoder).pop("_sklearn_output_config", None)
     params, form = encoder.get_params(deep=False), {"output": "maps", "sparse_output": True}
-    if "layout" in params:
-        form |= {"output": "layer1", "layout": "maps"}
+    if isinstance(params.get("layer"), int):
+        # Of an adaptive net, the maps that can be compared between images.
+        form["layer"] = 1
     encoder.set_params(**{name: value for name, value in form.items() if name in params})
     return encoder.set_output(transform="default")
 
 
 def _codes(encoder, images, layers):
-    """Maps of the layers, each a sequence over the images."""
+    """Maps of each layer, as a sequence over the images."""
     if layers == [None] or not hasattr(encoder, "encode"):
         return [encoder.transform(images)] * len(layers)
     codes = encoder.encode(images)
@@ -335,10 +335,11 @@ def _map_names(encoder, layers):
     """Names of all maps of the layers."""
     filters, names = _filters(encoder), []
     for number in layers:
-        # Of its layers an AdaptiveDeconvNet gives the first, others the top.
+        # transform of an AdaptiveDeconvNet returns maps of the first layer, that of others maps of
+        # the top layer.
         of_transform = 0 if hasattr(encoder, "pooling_") else -1
         n_filters = len(filters[of_transform if number is None else number - 1])
-        # A OnePassEncoder gives the positive parts of all responses, then the negative ones.
+        # A OnePassEncoder returns the positive parts of all responses, then the negative parts.
         signs = "+-" if hasattr(encoder, "competition") else [""]
         layer = "" if number is None else f"layer{number}_"
         names += [f"{layer}f{k}{sign}" for sign in signs for k in range(n_filters)]
@@ -346,7 +347,7 @@ def _map_names(encoder, layers):
 
 
 def _each_on_pixels(encoder, images, layers):
-    """Maps of one image after the other, (n_maps, height, width), those of all layers together."""
+    """Iterate over images: maps of all layers, aligned with the pixels, (n_maps, height, width)."""
     step = max(_IMAGES_AT_ONCE, _PIXELS_AT_ONCE * len(images) // images.n_pixels)
     for part in gen_batches(len(images), step):
         chosen = [
@@ -365,7 +366,7 @@ def _each_on_pixels(encoder, images, layers):
 
 
 def _on_pixels(encoder, number, maps, size):
-    """Maps of one image, (n_filters, height, width), with the coefficients of each pixel at it."""
+    """Maps of one image, aligned with its pixels, (n_filters, height, width)."""
     maps = (maps.to_dense() if isinstance(maps, SparseMaps) else maps)[0]
     if number is None or not hasattr(encoder, "pooling_"):
         lengths, blocks = [np.subtract(maps.shape[:2], size) + 1], [(1, 1)]
@@ -382,13 +383,14 @@ def _on_pixels(encoder, number, maps, size):
 
 
 def _places(n_pixels, n_places, lengths, blocks):
-    """Where along an axis of a map the coefficients lie that are centred on, or nearest to, pixels.
+    """Indices along an axis of a map of the coefficients whose centres are nearest to the pixels.
 
-    Layer by layer a coefficient draws a filter, and lies at the middle of its pooled block.
+    In every layer a coefficient is centred on its filter, and on its block of pooling.
     """
     at = np.arange(n_pixels, dtype=float)
     for length, block in zip(lengths, blocks, strict=True):
         at = (at - (block - 1) / 2) / block + (length - 1) / 2
-    # Halves go down; they are those of even filters, and not always exact in thirds. Maps without
-    # padding end before the image does.
+    # Even filters have their centre between two pixels: such halves, rounded because divisions by
+    # three are inexact, go to the lower index. Maps without padding are smaller than the image,
+    # hence the clipping.
     return np.clip(np.ceil(np.round(at, 6) - 0.5).astype(int), 0, n_places - 1)

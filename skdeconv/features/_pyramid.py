@@ -1,4 +1,4 @@
-"""Spatial pyramids: maps of any size summed up over windows, as one row for each image."""
+"""Spatial pyramids: maps of any size, pooled over windows into one row per image."""
 
 from __future__ import annotations
 
@@ -11,32 +11,23 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._maps import SparseMaps
-from skdeconv._validation import (
-    check_flag,
-    check_in,
-    check_integer,
-    check_real,
-    restored_on_failure,
-)
-from skdeconv.features._check_maps import (
-    TakesMaps,
-    check_n_filters,
-    shape_of_maps,
-    shapes_of_maps,
-)
-from skdeconv.features._pooling import Pooling, unit_rows
+from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.validation import check_flag, check_in, check_integer, check_real
+from skdeconv.features._cells import Pooling, unit_rows
+from skdeconv.features._check_maps import TakesMaps, check_n_filters, shape_of_maps, shapes_of_maps
 from skdeconv.features._windows import cell_weights, grid_weights
+from skdeconv.layouts import SparseMaps
 
-# Temporaries are a few times this many numbers, however many images there are.
+# Images are pooled in batches, so that temporaries hold a few times this many numbers.
 _NUMBERS_AT_ONCE = 2**21
 
 
 class SpatialPyramid(TakesMaps, BaseEstimator):
-    r"""Pool maps over windows: one row of fixed length for each image, of any size.
+    r"""Pool maps over windows: one row of fixed length per image, whatever its size.
 
-    Sparse maps say where each filter is, to the pixel. A classifier wants to know roughly where,
-    and how much of it: for window :math:`w` and map :math:`z_k`
+    Sparse maps locate each filter to the pixel. For classification the rough position of a filter
+    and the strength of its response are enough. The feature of window :math:`w` and map
+    :math:`z_k` is
 
     .. math:: g_{w,k} = \Big( \sum_{y,x} w(y, x)\, |z_k(y, x)| \Big)^{q}
 
@@ -47,53 +38,56 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
     Parameters
     ----------
     levels : tuple of int or of (int, int), default=(1, 2, 4)
-        Cells of ``window="box"`` along each side: one pyramid level of n x n cells, or of (rows,
-        columns), for each entry. An integer means (1, n) where maps have a height of 1.
+        Cells of ``window="box"`` along each side. Each entry adds a pyramid level of n x n cells,
+        or of (rows, columns). For maps of height 1 an integer n means (1, n).
     window : {"box", "gaussian", "triangular"}, default="box"
-        "box" pools over the cells of ``levels``, which grow with the maps. The others pool over
-        windows of fixed size, ``stride`` apart: their number grows with the maps, so all images
-        must be of one size.
+        "box" pools over the cells of ``levels``, whose size is proportional to that of the maps.
+        "gaussian" and "triangular" pool over windows of fixed size, ``stride`` apart. Their number
+        depends on the size of the maps, so all images must have the same size.
     sigma : float, default=2.5
         Standard deviation of Gaussian and triangular windows in positions of the maps, above 0.
     stride : float, default=3
-        Distance of their centres in positions, at least 1.
+        Distance between the centres of neighbouring Gaussian or triangular windows in positions,
+        at least 1.
     overlap : float, default=0.0
-        What a box shares with each of its neighbours, as a part of its side, from 0 to 1.
+        Overlap of a box with each of its neighbours, as a fraction of its side, from 0 to 1.
     pooling : {"sum", "max", "energy"}, default="sum"
-        Sum of moduli; their maximum, over boxes only; or sum of squares.
+        Sum of absolute values, maximum of absolute values (for "box" only), or sum of squares.
     power : float, default=0.5
-        Exponent q of what was pooled, above 0. The square root keeps the largest responses from
-        drowning the others; with "energy" it gives the Euclidean norm.
+        Exponent q of the pooled values, above 0. The square root reduces the dominance of the
+        largest responses; with "energy" it gives the Euclidean norm.
     split_sign : bool, default=False
-        Whether positive and negative values are pooled apart, as two maps each. Of non-negative
-        maps the second would be empty.
+        Whether to pool positive and negative values separately, which doubles the number of maps.
+        Of non-negative maps the negative half is zero.
     normalize : {"cell", "global"} or None, default=None
         "cell" scales the features of every window to unit Euclidean norm, "global" those of every
-        image, which images of several sizes or contrasts need. What is all zero stays zero.
+        image. Use it for images that differ in size or contrast. Zero vectors stay zero.
     maps_shape : tuple of int, default=None
-        (map_height, map_width, n_filters), where the input is rows.
+        (map_height, map_width, n_filters). Required if the input is rows.
 
     Attributes
     ----------
     maps_shape_ : tuple of int
         (map_height, map_width, n_filters) of the first image seen in ``fit``.
     n_features_in_ : int
-        Number of columns, where ``fit`` saw rows.
+        Number of columns. Defined only if ``X`` in ``fit`` is rows.
     feature_names_in_ : ndarray of str
-        Their names, where there were any.
+        Names of the columns. Defined only if ``X`` in ``fit`` has column names that are all
+        strings.
 
     See Also
     --------
-    skdeconv.OnePassEncoder : Maps that are made for this.
-    BagOfFeatures : Pools visual words in place of maps.
+    skdeconv.OnePassEncoder : Non-negative maps that are meant to be pooled.
+    BagOfFeatures : Pools visual words instead of maps.
 
     Notes
     -----
     Nothing is learned: ``fit`` records the shape of the maps. :class:`skdeconv.SparseMaps` are
-    pooled as they are, one image at a time, and never become dense.
+    pooled one image at a time, without conversion to dense arrays.
 
-    A position on the boundary of two cells counts in both by its share, so cells add up to the
-    whole however the sizes divide.
+    A position that is cut by the boundary of two cells is split between them in proportion. Without
+    overlap the cells of a level thus sum to the whole map, even if its size is not divisible by
+    their number.
 
     References
     ----------
@@ -149,8 +143,8 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         ----------
         X : ndarray of shape (n_samples, map_height, map_width, n_filters), SparseMaps, list of \
                 ndarray, or rows
-            The maps: a stack, a sequence of maps of one or of several sizes, or, with
-            ``maps_shape``, rows, dense or sparse.
+            The maps: a stack, a sequence of maps of equal or different sizes, or, with
+            ``maps_shape``, dense or sparse rows.
         y : None
             Ignored.
 
@@ -162,10 +156,11 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         Raises
         ------
         TypeError
-            If a parameter is of the wrong type, or X reads images on access, as ImageFolder.
+            If a parameter is of the wrong type, or X is a sequence that reads images on access,
+            such as ImageFolder.
         ValueError
-            If a parameter is out of range, or X does not hold maps, or maps of different sizes
-            where windows are Gaussian or triangular.
+            If a parameter is out of range, X does not hold maps, or its maps differ in size and
+            windows are Gaussian or triangular.
         """
         with restored_on_failure(self):
             self._check_parameters()
@@ -182,20 +177,22 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         Parameters
         ----------
         X : ndarray, SparseMaps, list of ndarray, or rows
-            Maps, as in ``fit``, with as many filters. Only Gaussian and triangular windows need
-            maps of the size seen there.
+            Maps, as in ``fit``, with the same number of filters. For Gaussian and triangular
+            windows they must have the size seen in ``fit``.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_windows * n_maps), float64 or float32
-            Non-negative; window by window, the levels in order and each row by row.
+            Non-negative features, ordered by level, then by row and column of the windows, then by
+            map.
 
         Raises
         ------
         TypeError
-            If X reads images on access, as ImageFolder.
+            If X is a sequence that reads images on access, such as ImageFolder.
         ValueError
-            If X does not hold maps, or others than in ``fit``.
+            If X does not hold maps, or their number of filters or, for Gaussian and triangular
+            windows, their size differs from that in ``fit``.
         """
         check_is_fitted(self)
         self._check_parameters()
@@ -207,18 +204,18 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns: ``f3_l2_y0_x1`` is map 3 in row 0, column 1 of the 2 x 2 cells.
 
-        Windows on a grid have no level: ``f3_y0_x1``. With ``split_sign`` the maps are ``f3+``
-        and ``f3-``.
+        Names of Gaussian and triangular windows have no level: ``f3_y0_x1``. With ``split_sign``
+        the maps are ``f3+`` and ``f3-``.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Ignored: names of the maps' pixels say nothing about windows.
+            Ignored.
 
         Returns
         -------
         names : ndarray of object of shape (n_features_out,)
-            One name per column.
+            Names of the columns of ``transform``.
         """
         check_is_fitted(self)
         height, width, n_filters = self.maps_shape_
@@ -240,25 +237,26 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         pooling = check_in("pooling", self.pooling, ["sum", "max", "energy"])
         if pooling == "max" and window != "box":
             raise ValueError(
-                f'pooling="max" needs window="box", got window={window!r}: the largest of weighted '
-                'values is no measure of either. Use pooling="sum" or "energy".'
+                f'pooling="max" needs window="box", got window={window!r}: the maximum is not '
+                'defined for weighted windows. Use pooling="sum" or "energy".'
             )
         check_real("power", self.power, **above_zero)
         check_flag("split_sign", self.split_sign)
         check_in("normalize", self.normalize, ["cell", "global", None])
 
     def _check_sizes(self, maps, expected):
-        """Require as many filters as expected, and the size where windows depend on it."""
+        """Raise if the number of filters or, unless windows are boxes, the size differs."""
         check_n_filters(maps, expected[2])
         others = {shape for shape in shapes_of_maps(maps) if shape != expected[:2]}
         if self.window != "box" and others:
             raise ValueError(
-                f"X holds maps of size {sorted(others)[0]}, and fit has seen {expected[:2]}; "
-                f'window={self.window!r} needs one size. window="box" takes all.'
+                f"X holds maps of size {sorted(others)[0]}, but fit has seen {expected[:2]}; "
+                f'window={self.window!r} needs maps of one size. Use window="box" for maps of '
+                "different sizes."
             )
 
     def _grids(self, shape):
-        """Name, weights of rows and weights of columns of every grid of windows."""
+        """Suffix of the names, row weights and column weights of every grid of windows."""
         if self.window != "box":
             weights = [grid_weights(n, self.window, self.sigma, self.stride) for n in shape]
             return [("", *weights)]
@@ -272,7 +270,7 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         return grids
 
     def _pooled(self, maps):
-        """The windows' sums or maxima, one row for each image."""
+        """Pooled maps, one row per image."""
         poolings = {
             shape: Pooling([grid[1:] for grid in self._grids(shape)], self.pooling)
             for shape in set(shapes_of_maps(maps))
@@ -295,7 +293,7 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         return np.concatenate(parts)
 
     def _normalized(self, features):
-        """Rows scaled to unit norm, by window or whole, in place."""
+        """Scale features to unit norm in place, per window or per image."""
         if self.normalize is None:
             return features
         n_maps = self.maps_shape_[2] * (2 if self.split_sign else 1)
@@ -321,7 +319,7 @@ def _check_levels(levels):
 
 
 def _signs(maps, split):
-    """Moduli of dense maps, or their positive and negative parts side by side."""
+    """Absolute values of dense maps, or their positive and negative parts concatenated."""
     if not split:
         return np.abs(maps)
     return np.concatenate([np.maximum(maps, 0), np.maximum(-maps, 0)], axis=-1)
@@ -331,5 +329,5 @@ def _sparse_signs(maps, split):
     """The same for the maps of one image, (map_height * map_width, n_filters)."""
     if not split:
         return abs(maps)
-    # Of float32 maxima older versions of scipy make float64.
+    # Older versions of scipy return the maximum of float32 as float64.
     return csr_array(hstack([maps.maximum(0), (-maps).maximum(0)]), dtype=maps.dtype)

@@ -1,4 +1,4 @@
-"""Windows over maps: how much every position counts in every window, one axis at a time."""
+"""Weights of every position in every window, along one axis of the maps."""
 
 from __future__ import annotations
 
@@ -9,56 +9,57 @@ _REACH = 4.0
 
 
 def cell_weights(size: int, n_cells: int, overlap: float) -> np.ndarray:
-    """Share of every position that lies in each of equal cells.
+    """Fraction of every position that lies in each of equal cells.
 
-    A position is the interval from its index to the next. A cell boundary that falls inside of it
-    shares it between two cells, so that without overlap the cells add up to the whole.
+    A position is the interval from its index to the next. If a cell boundary lies inside the
+    interval, the position is split between both cells, so that without overlap the weights of every
+    position sum to one.
 
     Parameters
     ----------
     size : int
-        Positions along the axis.
+        Number of positions along the axis.
     n_cells : int
-        Cells that they are cut into.
+        Number of cells.
     overlap : float
-        What a cell has in common with each of its neighbours, as a share of the cell.
+        Overlap of a cell with each of its neighbours, as a fraction of the cell.
 
     Returns
     -------
     weights : ndarray of shape (n_cells, size)
-        From 0 to 1.
+        Weights between 0 and 1.
     """
     first = (np.arange(n_cells) - overlap / 2) * size / n_cells
     last = (np.arange(n_cells) + 1 + overlap / 2) * size / n_cells
     begin = np.arange(size)
     inside = np.minimum(last[:, None], begin + 1) - np.maximum(first[:, None], begin)
-    # What rounding adds to a cell is no share of a position.
+    # Fractions below 1e-9 are rounding errors.
     return np.where(inside > 1e-9, np.minimum(inside, 1), 0)
 
 
 def grid_weights(size: int, window: str, sigma: float, stride: float) -> np.ndarray:
-    """Weights of windows on a regular grid, in the middle of the axis.
+    """Weights of windows on a regular grid that is centred on the axis.
 
     Parameters
     ----------
     size : int
-        Positions along the axis.
+        Number of positions along the axis.
     window : {"gaussian", "triangular"}
-        Shape of the windows, which are 1 at their centres.
+        Shape of the windows; the weight at the centre of a window is 1.
     sigma : float
-        Their standard deviation in positions.
+        Standard deviation of the windows in positions.
     stride : float
-        Positions from one centre to the next.
+        Distance between the centres of neighbouring windows in positions.
 
     Returns
     -------
     weights : ndarray of shape (n_windows, size)
-        From 0 to 1; there are as many windows as centres fit on the axis.
+        Weights between 0 and 1, for as many windows as have their centres on the axis.
 
     Raises
     ------
     ValueError
-        If the windows are so narrow that some fall between the positions.
+        If ``sigma`` is so small that a window contains no position.
     """
     n_windows = int((size - 1) // stride) + 1
     centres = (size - 1) / 2 + (np.arange(n_windows) - (n_windows - 1) / 2) * stride
@@ -66,8 +67,10 @@ def grid_weights(size: int, window: str, sigma: float, stride: float) -> np.ndar
     if window == "gaussian":
         weights = np.where(distance <= _REACH, np.exp(-(distance**2) / 2), 0)
     else:
-        # A triangle's half width is sqrt(6) of its standard deviations.
+        # The half width of a triangle is sqrt(6) times its standard deviation.
         weights = np.maximum(1 - distance / 6**0.5, 0)
     if not weights.any(axis=1).all():
-        raise ValueError(f"sigma={sigma} is so small that windows fall between the positions.")
+        raise ValueError(
+            f"sigma={sigma} is so small that some windows contain no position. Increase sigma."
+        )
     return weights

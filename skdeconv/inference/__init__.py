@@ -1,57 +1,48 @@
-"""Sparse maps for given filters: one module per solver, one registry.
+"""Inference of sparse maps for given filters: one module per solver, and a registry.
 
-A solver is a function ``solve(operator, images, penalty, weight, *, init=None, tol, max_iter)``
-that returns an ``InferenceResult`` for a small stack of images of one size, never letting one
-image depend on its neighbours. To add one, write a module with ``solve`` and name it here, with
-the further keyword arguments that it takes from the estimator's parameters.
+A solver is a subclass of ``Solver``. To add one, write a module with the class and add it to
+``SOLVERS`` in ``_registry.py``; see the page on solvers in the user guide.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
-
-from skdeconv.inference import _coordinate_descent, _fista, _half_quadratic
-from skdeconv.inference._adaptive import AdaptedMaps, adapt, adapt_by_descent
-from skdeconv.inference._low_frequency import solve_with_low
-from skdeconv.inference._pass import infer, map_tasks, quiet_single_thread, workers
-from skdeconv.inference._result import (
-    Finished,
-    InferenceResult,
-    rows_of,
-    stacked_rows,
+from skdeconv.inference._adapted_maps import AdaptedMaps, adapt, adapt_by_descent
+from skdeconv.inference._adaptive_coding import AdaptiveCoding
+from skdeconv.inference._certificate import certify
+from skdeconv.inference._coding import Coding, check_coding
+from skdeconv.inference._coordinate_descent import CoordinateDescent
+from skdeconv.inference._diagnostics import (
+    dual_norms,
+    warn_of_unconverged,
+    warn_of_zero_maps,
+    without_low_frequency,
 )
+from skdeconv.inference._fista import Fista
+from skdeconv.inference._half_quadratic import HalfQuadratic
+from skdeconv.inference._penalty import PowerPenalty
+from skdeconv.inference._problem import Problem
+from skdeconv.inference._registry import SOLVERS
+from skdeconv.inference._result import InferenceResult
+from skdeconv.inference._solver import Solver, State, iterate
 
 __all__ = [
     "SOLVERS",
     "AdaptedMaps",
-    "Finished",
+    "AdaptiveCoding",
+    "Coding",
+    "CoordinateDescent",
+    "Fista",
+    "HalfQuadratic",
     "InferenceResult",
+    "PowerPenalty",
+    "Problem",
     "Solver",
+    "State",
     "adapt",
     "adapt_by_descent",
-    "infer",
-    "map_tasks",
-    "quiet_single_thread",
-    "rows_of",
-    "solve_with_low",
-    "stacked_rows",
-    "workers",
+    "certify",
+    "check_coding",
+    "dual_norms",
+    "iterate",
+    "warn_of_unconverged",
+    "warn_of_zero_maps",
+    "without_low_frequency",
 ]
-
-
-class Solver(NamedTuple):
-    """A solver and the estimator parameters that it takes besides the common ones."""
-
-    solve: Callable[..., InferenceResult]
-    options: tuple[str, ...] = ()
-
-
-SOLVERS = {
-    "coordinate_descent": Solver(_coordinate_descent.solve),
-    "fista": Solver(_fista.solve),
-    "half_quadratic": Solver(
-        _half_quadratic.solve,
-        ("beta_min", "beta_factor", "beta_max", "beta_repeats", "cg_max_iter"),
-    ),
-}

@@ -2,130 +2,162 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from skdeconv.inference._result import (
-    Finished,
-    cheaper,
-    dual_value,
-    relative_gap,
-    stationarity,
-)
+from skdeconv.inference._certificate import dual_value, relative_gap
+from skdeconv.inference._result import InferenceResult, cheaper
+from skdeconv.inference._solver import Solver, State
 from skdeconv.inference._working_set import WorkingSet
 
-# Sweeps of a reweighting round, and eps of the rounds that smooth, in units of the mean modulus on
-# the support: large at first, so that no coefficient is lost to the start.
+# Sweeps per reweighting round, and the values of eps in the smoothing rounds, relative to the mean
+# magnitude on the support. The first are large, so that coefficients that are small at the start
+# are not removed.
 _SWEEPS = 10
 _SMOOTHING = np.geomspace(1e-2, 1e-3, 8)
 
 
-def solve(operator, images, penalty, weight, *, init=None, tol=1e-3, max_iter=50):
-    r"""Infer sparse maps by coordinate descent on a working set.
+class CoordinateDescent(Solver):
+    r"""Coordinate descent on a working set.
 
     Minimises :math:`\lambda/2 \|F z - y\|^2 + \sum |z|^p` for each image. At p = 1 every round
-    correlates the residual with all atoms, adds at each pixel the coefficient that violates
-    optimality most, and sweeps over the working set, two sweeps more from round to round, until
-    the duality gap of the whole problem is below ``tol``. At p < 1 the support of that solution,
-    and that of ``init``, is refined by a sequence of tangent weighted-l1 problems with slopes
-    :math:`p (|z| + \epsilon)^{p-1}`, and the cheaper of the two is kept.
+    correlates the residual with all atoms, adds at each map position the coefficient that violates
+    optimality most, and sweeps over the working set, with two more sweeps than in the round before,
+    until the duality gap of the whole problem is below the tolerance. At p < 1 this solution and
+    the initial maps are each refined on their support by iterative reweighting: a sequence of
+    tangent weighted-l1 problems with slopes :math:`p (|z| + \epsilon)^{p-1}`. The result of lower
+    cost is kept.
 
-    Parameters
-    ----------
-    operator : operator
-        Linear map from one image's maps to the image.
-    images : ndarray of shape (n_samples, n_channels, height, width)
-        The images y, of the operator's floating type.
-    penalty : PowerPenalty
-        The sparsity term.
-    weight : float
-        lambda, the weight of the squared error.
-    init : csr_array of shape (n_samples, n_coefficients), default=None
-        Maps to start from; zeros by default.
-    tol : float, default=1e-3
-        At p = 1 the relative duality gap at which an image is done. At p < 1 the reweighting ends
-        when a round lowers the cost by less than ``tol / 10`` of it.
-    max_iter : int, default=50
-        Largest number of rounds, and of reweighting rounds after the smoothing has ended.
+    ``tol`` is the relative duality gap at p = 1. At p < 1 reweighting ends when a round decreases
+    the cost by less than the fraction ``tol / 10``. ``max_iter`` is the maximum number of rounds,
+    and of the reweighting rounds without smoothing.
 
-    Returns
-    -------
-    result : InferenceResult
-        The maps with their certificates.
+    See Also
+    --------
+    Fista : Accelerated proximal gradient.
+    HalfQuadratic : The inference of the CVPR 2010 paper.
+
+    Examples
+    --------
+    >>> from skdeconv import DeconvNetLayer
+    >>> from skdeconv.inference import CoordinateDescent
+    >>> DeconvNetLayer(solver=CoordinateDescent())
+    DeconvNetLayer(solver=CoordinateDescent())
     """
-    lasso = _grow(operator, images, penalty.positive, weight, init, tol, max_iter)
-    if penalty.p == 1:
-        return lasso
-    problem = operator, images, penalty, weight
-    result = _reweight(*problem, lasso.maps, _SMOOTHING, tol, max_iter)
-    if init is None:
-        return result
-    return cheaper(result, _reweight(*problem, init, (), tol, max_iter))
+
+    def solve(self, problem, *, init=None, tol=1e-3, max_iter=50) -> InferenceResult:
+        """Infer the maps of every image; see ``Solver.solve``."""
+        convex = replace(problem, penalty=problem.penalty.relaxed)
+        lasso = super().solve(convex, init=init, tol=tol, max_iter=max_iter)
+        if problem.penalty.is_convex:
+            return lasso
+        limits = {"tol": tol, "max_iter": max_iter}
+        result = _Reweighting(_SMOOTHING).solve(problem, init=lasso.maps, **limits)
+        if init is None:
+            return result
+        return cheaper(result, _Reweighting(()).solve(problem, init=init, **limits))
+
+    def start(self, problem, init):
+        """Initial maps with their duality gap."""
+        dual = np.full(len(problem), -np.inf)
+        return _certified(WorkingSet(problem, init), dual, n_rounds=0)
+
+    def finished(self, state, tol):
+        """Which images have a duality gap of at most ``tol``."""
+        return state.gap <= tol
+
+    def step(self, state, tol):
+        """One round: extend the working set, sweep over it, and compute the duality gap."""
+        threshold = 1 + min(tol, 1) / 2
+        state.working.add(_worst_at_each_position(state.score, state.best, threshold))
+        # Those of the l1 norm are ones, with which there is nothing to weigh.
+        slopes = state.working.problem.penalty.slope(state.working.values, 0)
+        weighted = (slopes != 1).any()
+        state.working.descend(2 + 2 * state.n_rounds, slopes if weighted else None)
+        return _certified(state.working, state.dual, state.n_rounds + 1)
+
+    def result(self, state, n_iter, converged):
+        """The maps, with their cost and duality gap."""
+        return InferenceResult(state.working.maps(), state.cost, n_iter, state.gap, converged)
 
 
-def _grow(operator, images, positive, weight, init, tol, max_iter):
-    """Solve the problem at p = 1 for a stack, each image until its own gap is closed."""
-    working = WorkingSet(operator, images, weight, positive, init)
-    finished = Finished(len(images))
-    dual = np.full(len(images), -np.inf)
-    for iteration in range(max_iter + 1):
-        gradient = weight * operator.adjoint(working.residual)
-        score = gradient if positive else np.abs(gradient, out=gradient)
-        best = score.max(axis=1).reshape(len(score), -1)
-        cost = working.cost(1.0)
-        dual = np.maximum(
-            dual, dual_value(working.images, working.residual, best.max(axis=1), weight)
-        )
-        gap = relative_gap(cost, dual)
-        done = (gap <= tol) | (iteration == max_iter)
-        if done.any():
-            chosen = np.flatnonzero(done)
-            part = working.select(chosen)
-            finished.add(
-                part.maps(), part.samples, cost[chosen], gap[chosen], iteration, gap[chosen] <= tol
-            )
-            going = np.flatnonzero(~done)
-            if not len(going):
-                break
-            working, dual = working.select(going), dual[going]
-            score, best = score[going], best[going]
-        working.add(_worst_at_each_pixel(score, best, 1 + min(tol, 1) / 2))
-        working.descend(2 + 2 * iteration)
-    return finished.result()
+@dataclass(frozen=True)
+class _Certified(State):
+    """A working set with the scores of all coefficients, and the duality gap of every image."""
+
+    working: WorkingSet
+    score: np.ndarray
+    best: np.ndarray
+    cost: np.ndarray
+    dual: np.ndarray
+    gap: np.ndarray
+    n_rounds: int
 
 
-def _worst_at_each_pixel(score, best, threshold):
-    """Index, over the stack, of each map position's largest score where it is above threshold."""
+def _certified(working, dual, n_rounds) -> _Certified:
+    problem = working.problem
+    score = problem.penalty.score(problem.gradient(working.residual))
+    best = score.max(axis=1).reshape(len(score), -1)
+    dual = np.maximum(dual, dual_value(problem, working.residual, best.max(axis=1)))
+    cost = working.cost()
+    return _Certified(working, score, best, cost, dual, relative_gap(cost, dual), n_rounds)
+
+
+def _worst_at_each_position(score, best, threshold):
+    """Indices, over the stack, of the largest score at each map position, if above threshold."""
     n_filters, n_positions = score.shape[1], best.shape[1]
     sample, position = np.nonzero(best > threshold)
     kernel = score.reshape(len(score), n_filters, -1)[sample, :, position].argmax(axis=1)
     return (sample * n_filters + kernel) * n_positions + position
 
 
-def _reweight(operator, images, penalty, weight, maps, smoothing, tol, max_iter):
-    """Descend at p < 1 from the given maps, on their support."""
-    working = WorkingSet(operator, images, weight, penalty.positive, maps)
-    typical = working.per_image(np.abs(working.values)) / np.maximum(np.diff(maps.indptr), 1)
-    for fraction in smoothing:
-        eps = (fraction * typical)[working.sample].astype(images.dtype)
-        working.descend(_SWEEPS, penalty.slope(working.values, eps))
-    finished = Finished(len(images))
-    before = np.full(len(images), np.inf)
-    for iteration in range(max_iter + 1):
-        # Without smoothing the tangent problem majorises the cost, so that no round can raise it.
-        cost = working.cost(penalty.p)
-        settled = before - cost <= 0.1 * tol * cost
-        done = settled | (iteration == max_iter)
-        if done.any():
-            chosen = np.flatnonzero(done)
-            part = working.select(chosen)
-            gradient = weight * operator.adjoint(part.residual)
-            found = part.maps()
-            violation = stationarity(found, gradient, penalty.p)
-            finished.add(found, part.samples, cost[chosen], violation, iteration, settled[chosen])
-            going = np.flatnonzero(~done)
-            if not len(going):
-                break
-            working, cost = working.select(going), cost[going]
-        before = cost
-        working.descend(_SWEEPS, penalty.slope(working.values, 0))
-    return finished.result()
+class _Reweighting(Solver):
+    """Iteratively reweighted l1 minimisation at p < 1, on the support of the initial maps.
+
+    Parameters
+    ----------
+    smoothing : sequence of float
+        Values of eps in the initial smoothing rounds, relative to the mean magnitude of the
+        non-zero coefficients of an image.
+    """
+
+    def __init__(self, smoothing):
+        self.smoothing = smoothing
+
+    def start(self, problem, init):
+        """Initial maps after the smoothing rounds."""
+        working = WorkingSet(problem, init)
+        typical = working.per_image(np.abs(working.values)) / np.maximum(np.diff(init.indptr), 1)
+        for fraction in self.smoothing:
+            eps = (fraction * typical)[working.sample].astype(problem.images.dtype)
+            working.descend(_SWEEPS, problem.penalty.slope(working.values, eps))
+        return _Reweighted(working, working.cost(), np.full(len(problem), np.inf))
+
+    def finished(self, state, tol):
+        """Which images have a relative decrease of the cost of at most ``tol / 10``."""
+        return state.cost_before - state.cost <= 0.1 * tol * state.cost
+
+    def step(self, state, tol):
+        """Solve one weighted-l1 problem, in which the penalty is replaced by its tangent.
+
+        Without smoothing this majorises the cost, so that no round can raise it.
+        """
+        working = state.working
+        working.descend(_SWEEPS, working.problem.penalty.slope(working.values, 0))
+        return _Reweighted(working, working.cost(), state.cost)
+
+    def result(self, state, n_iter, converged):
+        """The maps, with their cost and violation of stationarity."""
+        maps, problem = state.working.maps(), state.working.problem
+        violation = problem.penalty.violation(maps, problem.gradient(state.working.residual))
+        return InferenceResult(maps, state.cost, n_iter, violation, converged)
+
+
+@dataclass(frozen=True)
+class _Reweighted(State):
+    """A working set, its cost and that of the round before."""
+
+    working: WorkingSet
+    cost: np.ndarray
+    cost_before: np.ndarray

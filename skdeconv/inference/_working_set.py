@@ -1,4 +1,4 @@
-"""Weighted-l1 problems restricted to chosen coefficients of a stack of images."""
+"""Coordinate descent on the coefficients of a working set, for a stack of images."""
 
 from __future__ import annotations
 
@@ -7,49 +7,40 @@ import sklearn
 from scipy.sparse import csc_array, csr_array
 from sklearn.linear_model import lasso_path
 
-from skdeconv.inference._pass import keep_quiet
-from skdeconv.inference._result import squared_norms
+from skdeconv._utils.parallel import keep_quiet
 
-# A fixed number of sweeps is separable over a block-diagonal stack bit for bit; a common stopping
-# test or screening would tie an image's codes to its neighbours.
+# A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
+# a common stopping criterion or screening, codes would depend on the other images of the stack.
 _FIXED_SWEEPS = {"tol": 0.0, "precompute": False, "check_input": False}
 if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 8):
     _FIXED_SWEEPS["do_screening"] = False
 
 
 class WorkingSet:
-    """Chosen coefficients of a stack of images, their values and the residual they leave.
+    """Working set of coefficients of a stack of images, with their values and the residual.
 
     Parameters
     ----------
-    operator : operator
-        Linear map of one image's maps to the image.
-    images : ndarray of shape (n_samples, n_channels, height, width)
-        The images.
-    weight : float
-        lambda, the weight of the squared error.
-    positive : bool
-        Whether the values are kept non-negative.
+    problem : Problem
+        The problem of the stack. If ``penalty.positive``, values are non-negative.
     init : csr_array of shape (n_samples, n_coefficients) or None
-        Maps to start from; None starts from zeros.
+        Initial maps; None for zeros.
 
     Attributes
     ----------
-    samples : ndarray of int of shape (n_samples,)
-        Where the images stood in the stack that this working set was selected from.
     index : ndarray of int64 of shape (n_chosen,)
         ``sample * n_coefficients + position``, sorted by sample.
     values : ndarray of shape (n_chosen,)
-        The coefficients.
-    residual : ndarray, shape and dtype of ``images``
+        Values of the coefficients.
+    residual : ndarray, shape and dtype of the images
         ``y - F z``.
     """
 
-    def __init__(self, operator, images, weight, positive, init=None):
-        self.operator, self.images, self.weight, self.positive = operator, images, weight, positive
-        self.samples = np.arange(len(images))
-        self.n_coefficients = int(np.prod(operator.maps_shape))
-        self.n_positions = self.n_coefficients // operator.maps_shape[0]
+    def __init__(self, problem, init=None):
+        self.problem = problem
+        maps_shape, images = problem.operator.maps_shape, problem.images
+        self.n_coefficients = int(np.prod(maps_shape))
+        self.n_positions = self.n_coefficients // maps_shape[0]
         self.index = np.empty(0, dtype=np.int64)
         self.values = np.empty(0, dtype=images.dtype)
         self.residual = images
@@ -58,37 +49,38 @@ class WorkingSet:
             self.index = sample * self.n_coefficients + init.indices
             self.values = init.data.astype(images.dtype)
             # A stored zero would have an infinite slope at p < 1.
-            self.keep(self.values != 0)
+            self.keep(self.values > 0 if problem.penalty.positive else self.values != 0)
             self._sort()
             self._update_residual(self._atoms())
 
     @property
     def sample(self) -> np.ndarray:
-        """The image that each chosen coefficient belongs to."""
+        """Index of the image of each coefficient in the working set."""
         return self.index // self.n_coefficients
 
-    def cost(self, p: float) -> np.ndarray:
+    def cost(self) -> np.ndarray:
         """``weight / 2 * ||F z - y||^2 + sum |z|^p`` of every image, in float64."""
-        sparsity = self.per_image(np.abs(self.values) ** p)
-        return 0.5 * self.weight * squared_norms(self.residual) + sparsity
+        problem = self.problem
+        sparsity = self.per_image(problem.penalty.terms(self.values))
+        return problem.error(self.residual) + sparsity
 
     def per_image(self, values: np.ndarray) -> np.ndarray:
-        """Sum of ``values``, one per chosen coefficient, over each image, in float64."""
-        return np.bincount(self.sample, weights=values, minlength=len(self.images))
+        """Sum over each image of ``values``, one per coefficient in the working set, in float64."""
+        return np.bincount(self.sample, weights=values, minlength=len(self.residual))
 
     def add(self, index: np.ndarray) -> None:
-        """Choose further coefficients; they start at zero."""
+        """Add coefficients to the working set, with value zero."""
         new = np.setdiff1d(index, self.index, assume_unique=True)
         self.index = np.concatenate([self.index, new])
         self.values = np.concatenate([self.values, np.zeros(len(new), self.values.dtype)])
         self._sort()
 
     def keep(self, chosen: np.ndarray) -> None:
-        """Forget all chosen coefficients outside of the boolean mask ``chosen``."""
+        """Remove all coefficients outside of the boolean mask ``chosen`` from the working set."""
         self.index, self.values = self.index[chosen], self.values[chosen]
 
     def descend(self, n_sweeps: int, slopes: np.ndarray | None = None) -> None:
-        """Sweep coordinate descent over the chosen coefficients, then drop those at zero.
+        """Run sweeps of coordinate descent over the working set, then remove zero coefficients.
 
         Minimises ``weight / 2 * ||F z - y||^2 + sum slopes * |z|`` on the working set.
 
@@ -97,7 +89,7 @@ class WorkingSet:
         n_sweeps : int
             Number of sweeps.
         slopes : ndarray of shape (n_chosen,), default=None
-            Weight of each coefficient's modulus; None stands for ones.
+            Weight of the absolute value of each coefficient; None for ones.
         """
         if not len(self.index):
             return
@@ -106,19 +98,20 @@ class WorkingSet:
         if slopes is not None:
             data = data / np.repeat(slopes, np.diff(atoms.indptr))
             start = self.values * slopes
-        # The path multiplies alpha by the number of rows. Empty rows make that a power of two, or
-        # else the last bit of the product would depend on the size of the stack.
-        n_rows = 1 << (self.images.size - 1).bit_length()
-        pixels = np.zeros(n_rows, dtype=self.images.dtype)
-        pixels[: self.images.size] = self.images.ravel()
+        # lasso_path multiplies alpha by the number of rows. Empty rows make this number a power of
+        # two; otherwise the last bit of the product would depend on the size of the stack.
+        images = self.problem.images
+        n_rows = 1 << (images.size - 1).bit_length()
+        pixels = np.zeros(n_rows, dtype=images.dtype)
+        pixels[: images.size] = images.ravel()
         keep_quiet()
         _, path, _ = lasso_path(
             csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start))),
             pixels,
-            alphas=[1.0 / (self.weight * n_rows)],
+            alphas=[1.0 / (self.problem.weight * n_rows)],
             coef_init=start,
             max_iter=n_sweeps,
-            positive=self.positive,
+            positive=self.problem.penalty.positive,
             **_FIXED_SWEEPS,
         )
         self.values = path[:, 0] if slopes is None else path[:, 0] / slopes
@@ -127,10 +120,9 @@ class WorkingSet:
 
     def select(self, samples: np.ndarray) -> WorkingSet:
         """The working set of some of the images, given by their sorted positions."""
-        chosen = WorkingSet(self.operator, self.images[samples], self.weight, self.positive)
+        chosen = WorkingSet(self.problem.select(samples))
         chosen.residual = self.residual[samples]
-        chosen.samples = self.samples[samples]
-        place = np.full(len(self.images), -1)
+        place = np.full(len(self.residual), -1)
         place[samples] = np.arange(len(samples))
         sample, position = np.divmod(self.index, self.n_coefficients)
         inside = place[sample] >= 0
@@ -140,30 +132,30 @@ class WorkingSet:
 
     def maps(self) -> csr_array:
         """The coefficients, one row per image, with sorted 32-bit indices."""
-        indptr = np.zeros(len(self.images) + 1, dtype=np.int32)
-        np.cumsum(np.bincount(self.sample, minlength=len(self.images)), out=indptr[1:])
+        indptr = np.zeros(len(self.residual) + 1, dtype=np.int32)
+        np.cumsum(np.bincount(self.sample, minlength=len(self.residual)), out=indptr[1:])
         order = np.argsort(self.index)
         position = (self.index[order] % self.n_coefficients).astype(np.int32)
-        shape = (len(self.images), self.n_coefficients)
+        shape = (len(self.residual), self.n_coefficients)
         return csr_array((self.values[order], position, indptr), shape=shape)
 
     def _sort(self):
-        # Neighbouring pixels follow each other, so that a sweep stays within the cache.
+        # Sorted by position, so that consecutive coordinates access memory that is in the cache.
         sample, position = np.divmod(self.index, self.n_coefficients)
         order = np.argsort(sample * self.n_positions + position % self.n_positions, kind="stable")
         self.index, self.values = self.index[order], self.values[order]
 
     def _atoms(self):
-        """Block-diagonal matrix of the chosen atoms; its rows are the pixels of the stack."""
+        """Block-diagonal matrix of the atoms; its rows are the pixels of the stack."""
         sample, position = np.divmod(self.index, self.n_coefficients)
-        atoms = self.operator.atoms(position)
-        if len(self.images) == 1:
+        atoms = self.problem.operator.atoms(position)
+        if len(self.residual) == 1:
             return atoms
-        first = (sample * self.images[0].size).astype(np.int32)
+        first = (sample * self.residual[0].size).astype(np.int32)
         rows = atoms.indices + np.repeat(first, np.diff(atoms.indptr))
-        shape = (self.images.size, len(position))
+        shape = (self.residual.size, len(position))
         return csc_array((atoms.data, rows, atoms.indptr), shape=shape)
 
     def _update_residual(self, atoms):
-        drawn = (atoms @ self.values).reshape(self.images.shape)
-        self.residual = self.images - drawn
+        reconstructed = (atoms @ self.values).reshape(self.residual.shape)
+        self.residual = self.problem.images - reconstructed

@@ -1,26 +1,42 @@
-"""Filters for given maps: statistics, updates, initialisation."""
+"""Dictionary learning: learners, the loop over passes, streams, checkpoints and plans."""
 
-from skdeconv.learning._initialize import (
-    normalized,
-    random_filters,
-    redraw,
-    with_canonical_signs,
+from skdeconv.learning._adaptive_learner import AdaptiveLearner
+from skdeconv.learning._adaptive_plan import (
+    CG_MAX_ITER,
+    LAM,
+    POOLING,
+    check_adaptive_codings,
+    check_adaptive_plans,
 )
-from skdeconv.learning._kept_maps import KeptMaps
-from skdeconv.learning._recenter import recenter
-from skdeconv.learning._statistics import Statistics
-from skdeconv.learning._through import descend_through
-from skdeconv.learning._update import flattened, update_filters
+from skdeconv.learning._checkpoint import Checkpoint
+from skdeconv.learning._hierarchy_plan import (
+    check_hierarchy_codings,
+    check_hierarchy_plan,
+    layer_parameters,
+)
+from skdeconv.learning._hierarchy_state import known_layer, record_layers
+from skdeconv.learning._layer_learner import LayerLearner
+from skdeconv.learning._layer_plan import check_layer_plan
+from skdeconv.learning._learned_layer import LearnedLayer
+from skdeconv.learning._passes import learn_in_passes
+from skdeconv.learning._stream import learn_from_batch
 
 __all__ = [
-    "KeptMaps",
-    "Statistics",
-    "descend_through",
-    "flattened",
-    "normalized",
-    "random_filters",
-    "recenter",
-    "redraw",
-    "update_filters",
-    "with_canonical_signs",
+    "CG_MAX_ITER",
+    "LAM",
+    "POOLING",
+    "AdaptiveLearner",
+    "Checkpoint",
+    "LayerLearner",
+    "LearnedLayer",
+    "check_adaptive_codings",
+    "check_adaptive_plans",
+    "check_hierarchy_codings",
+    "check_hierarchy_plan",
+    "check_layer_plan",
+    "known_layer",
+    "layer_parameters",
+    "learn_from_batch",
+    "learn_in_passes",
+    "record_layers",
 ]

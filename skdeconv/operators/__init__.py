@@ -1,7 +1,8 @@
-"""Linear maps from feature maps to images."""
+"""Linear operators from feature maps to images."""
 
-from skdeconv.operators._composition import Composition, compose
+from skdeconv.operators._composition import Composition, Operator, compose
 from skdeconv.operators._convolution import Convolution
+from skdeconv.operators._low_frequency import LowFrequencyOperator
 from skdeconv.operators._masked import Masked, zeros_for_nan
 from skdeconv.operators._pooling import (
     Unpooling,
@@ -11,15 +12,18 @@ from skdeconv.operators._pooling import (
     pooled_shape,
     unpool,
 )
-from skdeconv.operators._smooth import UniformConvolution
 from skdeconv.operators._sparse import SparseOperator
+from skdeconv.operators._synthesis import LowFrequencySynthesis, Synthesis
 
 __all__ = [
     "Composition",
     "Convolution",
+    "LowFrequencyOperator",
+    "LowFrequencySynthesis",
     "Masked",
+    "Operator",
     "SparseOperator",
-    "UniformConvolution",
+    "Synthesis",
     "Unpooling",
     "check_switches",
     "compose",

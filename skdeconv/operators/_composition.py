@@ -1,4 +1,4 @@
-"""Linear maps that follow each other, as one."""
+"""What all linear operators share, and compositions of them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,46 @@ import numpy as np
 from scipy.sparse import csc_array
 
 
-def compose(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    r"""Filters whose convolution is that with ``upper``, followed by that with ``lower``.
+class Operator:
+    """Linear map from the maps of one image to the image; ``upper @ lower`` composes two.
 
-    A valid convolution of a valid convolution is again one, because the maps in between are drawn
-    as a whole: :math:`F_1 F_2` has the filters :math:`\sum_b f_{2,k,b} * f_{1,b,c}` with the full
-    convolution. So a stack of layers is one :class:`Convolution`, and needs no operator of its own.
+    A subclass has ``forward(maps)``, ``adjoint(images)``, ``atoms(index)``, columns of its matrix,
+    and ``norm()``, an upper bound on its spectral norm.
+
+    Parameters
+    ----------
+    images_shape, maps_shape : tuple of int
+        (n_channels, height, width) of the images, and of the maps.
+    dtype : dtype
+        Floating type of its matrix.
+    """
+
+    def __init__(self, images_shape, maps_shape, dtype):
+        self.images_shape, self.maps_shape = tuple(images_shape), tuple(maps_shape)
+        self.dtype = np.dtype(dtype)
+
+    def __matmul__(self, other: Operator) -> Composition:
+        return Composition(self, other)
+
+
+def compose(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    r"""Filters whose convolution equals that with ``upper`` followed by that with ``lower``.
+
+    The composition of two valid convolutions is a valid convolution: :math:`F_1 F_2` has the
+    filters :math:`\sum_b f_{2,k,b} * f_{1,b,c}`, with the full convolution. A stack of layers is
+    therefore a single :class:`Convolution` and needs no operator of its own.
 
     Parameters
     ----------
     upper : ndarray of shape (n_filters, n_maps, h, w)
-        Filters that draw the maps of the layer below.
+        Filters of the upper layer, which reconstruct the maps of the lower layer.
     lower : ndarray of shape (n_maps, n_channels, h2, w2)
-        Filters of that layer.
+        Filters of the lower layer.
 
     Returns
     -------
     filters : ndarray of shape (n_filters, n_channels, h + h2 - 1, w + w2 - 1)
-        What one coefficient of the upper layer draws through both.
+        The composed filters: the image of one coefficient of the upper layer.
 
     References
     ----------
@@ -50,22 +72,23 @@ def compose(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     return filters
 
 
-class Composition:
-    r"""Linear maps one after the other, such as the layers and switches of an adaptive network.
+class Composition(Operator):
+    r"""Product of linear operators, such as the layers and unpoolings of an adaptive network.
 
     .. math:: R_l = F_1 U_{s_1} F_2 U_{s_2} \cdots F_l
 
-    It keeps the contract of its parts: ``forward``, ``adjoint``, ``atoms`` and ``norm``.
+    Like its factors it has ``forward``, ``adjoint``, ``atoms`` and ``norm``.
 
     Parameters
     ----------
     *operators : operator
-        The one that draws the images first; each draws what the one before it takes.
+        The factors from left to right: the first one outputs the images, and every other one
+        outputs the maps that its predecessor takes.
 
     Attributes
     ----------
     images_shape, maps_shape : tuple of int
-        Of the first and of the last.
+        ``images_shape`` of the first operator and ``maps_shape`` of the last one.
 
     References
     ----------
@@ -75,19 +98,20 @@ class Composition:
     Examples
     --------
     >>> import numpy as np
-    >>> from skdeconv.operators import Composition, Convolution
+    >>> from skdeconv.operators import Convolution
     >>> lower = Convolution(np.ones((9, 1, 7, 7)), (8, 8))
     >>> upper = Convolution(np.ones((45, 9, 7, 7)), lower.maps_shape[1:])
-    >>> Composition(lower, upper).maps_shape
+    >>> (lower @ upper).maps_shape
     (45, 20, 20)
     """
 
     def __init__(self, *operators):
         self.operators = operators
-        self.images_shape, self.maps_shape = operators[0].images_shape, operators[-1].maps_shape
+        dtype = np.result_type(*(operator.dtype for operator in operators))
+        super().__init__(operators[0].images_shape, operators[-1].maps_shape, dtype)
 
     def forward(self, maps: np.ndarray) -> np.ndarray:
-        """Images (n_samples, *images_shape) of maps (n_samples, *maps_shape)."""
+        """Reconstruct images (n_samples, *images_shape) from maps (n_samples, *maps_shape)."""
         for operator in reversed(self.operators):
             maps = operator.forward(maps)
         return maps
@@ -99,7 +123,7 @@ class Composition:
         return images
 
     def atoms(self, index: np.ndarray) -> csc_array:
-        """Columns of the operator's matrix, of the pixels that they reach."""
+        """Columns of the operator's matrix."""
         product = self.operators[-1].atoms(index)
         for operator in self.operators[-2::-1]:
             reached, rows = np.unique(product.indices, return_inverse=True)
@@ -109,5 +133,5 @@ class Composition:
         return product
 
     def norm(self) -> float:
-        """Upper bound on the spectral norm: the product of those of the parts."""
+        """Upper bound on the spectral norm: the product of the bounds of the factors."""
         return math.prod(operator.norm() for operator in self.operators)

@@ -1,4 +1,4 @@
-"""The valid convolution of sparse maps with filters, as a linear operator."""
+"""Valid convolution of sparse maps with filters, as a linear operator."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ import numpy as np
 from scipy.fft import fft, rfft, rfft2
 from scipy.sparse import csc_array
 
-# Filters with more entries than this share of it are worth sums over the coefficients that are not
-# zero, where those are no more than the share, instead of a product with dense maps.
+from skdeconv.operators._composition import Operator
+
+# If the fraction of non-zero coefficients is at most the size of a filter divided by this number,
+# summing over the non-zero coefficients is faster than a product with dense maps.
 _SPARSER = 16_000
-# Numbers in the columns of the images that are correlated at once.
+# Maximum size of the im2col matrices of the images that are correlated at once.
 _COLUMNS = 2**22
 
 
-class Convolution:
-    r"""Linear map from sparse maps to an image: valid convolution, summed over the maps.
+class Convolution(Operator):
+    r"""Linear operator from sparse maps to an image: valid convolution, summed over the maps.
 
     .. math:: (F z)_c = \sum_k z_k * f_{k,c}
 
-    The maps are larger than the image by the filter size less one, so that every pixel is
-    covered alike and an image smaller than the filter is legal. Arrays are channels-first. The
-    coefficient ``(k, u, v)`` places filter ``k`` with its corner at the pixel
-    ``(u - h + 1, v - w + 1)``, and what falls outside of the image is cut off.
+    The maps are larger than the image by the filter size minus one. Every pixel is thus covered by
+    the same number of filter positions, and images may be smaller than the filters. Arrays are
+    channels-first. The coefficient ``(k, u, v)`` places the top left corner of filter ``k`` at the
+    pixel ``(u - h + 1, v - w + 1)``; the part of the filter outside of the image is cut off.
 
     Parameters
     ----------
     filters : ndarray of shape (n_filters, n_channels, h, w), float32 or float64
-        The filters; zero where a filter does not see a channel.
+        The filters; zero for channels that a filter is not connected to.
     image_shape : tuple of two ints
         Height and width of the images in pixels.
 
@@ -58,23 +60,23 @@ class Convolution:
     def __init__(self, filters: np.ndarray, image_shape: tuple[int, int]):
         n_filters, n_channels, h, w = filters.shape
         height, width = image_shape
+        maps_shape = n_filters, height + h - 1, width + w - 1
+        super().__init__((n_channels, height, width), maps_shape, filters.dtype)
         self.filters = np.ascontiguousarray(filters)
-        self.images_shape = (n_channels, height, width)
-        self.maps_shape = (n_filters, height + h - 1, width + w - 1)
         self._taps = h, w
         self._full = bool(self.filters.any(axis=(2, 3)).all())
         self._groups = _groups(self.filters, self._full)
-        # Below this share of coefficients they are added up one by one; small filters never are.
+        # Fraction of non-zero coefficients up to which _draw_few is used; zero for small filters.
         few = self.filters[0].size / _SPARSER
         self._few = few if self._full and few >= 0.01 else 0
 
     def __reduce__(self):
-        # What is derived from the filters is several times as large, and quick to make again.
+        # Attributes derived from the filters are several times as large, and fast to recompute.
         return Convolution, (self.filters, self.images_shape[1:])
 
     @cached_property
     def _last(self):
-        """Filters as rows, the channels last."""
+        """Filters as rows of a matrix, with channels last."""
         return np.ascontiguousarray(self.filters.transpose(0, 2, 3, 1)).reshape(
             len(self.filters), -1
         )
@@ -83,23 +85,18 @@ class Convolution:
     def _atoms(self):
         return _packed(self.filters, *self.images_shape[1:])
 
-    @property
-    def dtype(self) -> np.dtype:
-        """Floating type of the filters."""
-        return self.filters.dtype
-
     def forward(self, maps: np.ndarray) -> np.ndarray:
-        """Draw images from dense maps.
+        """Reconstruct images from maps.
 
         Parameters
         ----------
         maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
-            Sparse maps, as a dense array.
+            The maps, as a dense array.
 
         Returns
         -------
         images : ndarray of shape (n_samples, n_channels, height, width)
-            The reconstructions.
+            The reconstructed images.
         """
         images = np.zeros((len(maps), *self.images_shape), dtype=self.dtype)
         for image, one in zip(images, maps, strict=True):
@@ -114,9 +111,9 @@ class Convolution:
         return images
 
     def _draw_few(self, maps):
-        """Image of maps (n_filters, n_positions) that are zero almost everywhere.
+        """Reconstruct an image from maps (n_filters, n_positions) with few non-zero coefficients.
 
-        At each position its filters are added up, with the channels last.
+        The weighted filters at each position are summed before they are placed in the image.
         """
         used = np.flatnonzero(maps)
         ends = np.searchsorted(used, maps.shape[1] * np.arange(len(maps) + 1))
@@ -127,10 +124,10 @@ class Convolution:
         return self._overlap(np.moveaxis(lines, 2, 0), 1, 2).transpose(2, 0, 1)
 
     def _overlap(self, planes, direction, axis):
-        """Sum of the planes of the first axis, one for each tap, where they meet the image.
+        """Sum the planes of all taps along the first axis, each shifted by its tap and cropped.
 
-        ``direction`` is 0 for the rows of the maps, which are those of the given axis of
-        ``planes``, and 1 for the columns.
+        ``direction`` is 0 to shift along the rows and 1 to shift along the columns of the maps,
+        which are the given axis of ``planes``.
         """
         last, size = self._taps[direction] - 1, self.images_shape[1 + direction]
         ahead = (slice(None),) * (axis - 1)
@@ -145,12 +142,12 @@ class Convolution:
         Parameters
         ----------
         images : ndarray of shape (n_samples, n_channels, height, width)
-            Images, mostly residuals.
+            Images, usually residuals.
 
         Returns
         -------
         maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
-            The inner product of every image with every atom.
+            Inner products of every image with every atom.
         """
         result = np.empty((len(images), *self.maps_shape), dtype=self.dtype)
         columns_size = self.filters[0].size * self.maps_shape[1] * self.maps_shape[2]
@@ -170,9 +167,9 @@ class Convolution:
                 result[:, kernels] += product
 
     def _products(self, images, matrix, parts):
-        """Correlations (n_samples, n_kernels, map_height, map_width) with the matrix's filters.
+        """Correlate with the filters of a matrix: (n_samples, n_kernels, map_height, map_width).
 
-        One product per image, of one size: the result never depends on the stack.
+        There is one matrix product per image, so that results do not depend on the batch.
         """
         (h, w), (height, width) = self._taps, self.maps_shape[1:]
         n_samples, n_channels, rows, columns = images.shape
@@ -201,14 +198,14 @@ class Convolution:
         Parameters
         ----------
         index : ndarray of int of shape (n_atoms,)
-            Flat positions in one image's maps, C order of ``maps_shape``.
+            Flat indices into the maps of one image, in C order of ``maps_shape``.
 
         Returns
         -------
         atoms : csc_array of shape (n_channels * height * width, n_atoms)
-            The images that the chosen coefficients draw, with 32-bit indices. Every column stores
-            as many entries as the filter that sees most channels has; where an atom is cut off,
-            or sees fewer, they are zeros.
+            The images of the selected unit coefficients, with 32-bit indices. All columns store
+            the same number of entries, that of the filter with the most channels; the entries of
+            atoms with fewer channels, and those outside of the image, are explicit zeros.
         """
         height, width = self.images_shape[1:]
         h, w = self.filters.shape[2:]
@@ -218,8 +215,8 @@ class Convolution:
         columns, pixels = self._atoms
         if len(index) * columns.shape[1] >= 2**31:
             raise ValueError(
-                f"{len(index)} atoms of {columns.shape[1]} pixels exceed 32-bit indices; "
-                "lower lam for sparser maps, or cut the images into parts."
+                f"{len(index)} atoms of {columns.shape[1]} pixels exceed 32-bit indices. "
+                "Decrease lam to obtain sparser maps, or split the images."
             )
         data = columns[kernel]
         pixels = pixels if len(pixels) == 1 else pixels[kernel]
@@ -239,14 +236,14 @@ class Convolution:
     def norm(self) -> float:
         """Upper bound on the spectral norm.
 
-        The operator is a part of the circular convolution on the grid of the map, whose norm the
-        Fourier transform gives exactly: at each frequency, that of an (n_filters, n_channels)
-        matrix.
+        The operator is a restriction of the circular convolution on the grid of the maps, whose
+        norm is computed exactly with the Fourier transform: it is the largest norm of the
+        (n_filters, n_channels) matrices of all frequencies.
 
         Returns
         -------
         bound : float
-            At least the largest singular value; the true one is approached as images grow.
+            Upper bound on the largest singular value, which becomes tight for large images.
         """
         rows, columns = self.maps_shape[1:]
         filters = self.filters.astype(np.float64)
@@ -254,7 +251,7 @@ class Convolution:
             spectrum = rfft2(filters, s=(rows, columns))
             return float(np.sqrt((np.abs(spectrum) ** 2).sum(axis=0).max()))
         largest = 0.0
-        # One column of frequencies at a time: of many channels all would not fit into memory.
+        # One column of frequencies at a time, to bound the memory for many channels.
         for column in np.moveaxis(rfft(filters, n=columns, axis=3), 3, 0):
             matrices = fft(column, n=rows, axis=2).transpose(2, 0, 1)
             if matrices.shape[1] < matrices.shape[2]:
@@ -265,12 +262,12 @@ class Convolution:
 
 
 def _groups(filters, full):
-    """The channels that filters see, the filters that see them, and what correlates the two.
+    """Groups (channels, filters, matrix, row matrices) of connected channels and filters.
 
-    One group of everything where every filter sees every channel; otherwise one for each channel,
-    so that the work falls with the number of connections. The last two are the filters as a matrix,
-    and as one for each of their rows where sums of small products are cheaper than long columns:
-    for few filters of many channels.
+    With full connectivity there is a single group; otherwise there is one per channel, so that the
+    cost is proportional to the number of connections. The matrix has the filters as rows. The row
+    matrices, one per row of the filters, replace it for few filters with many channels, where sums
+    of small products are cheaper than a product with the im2col matrix; otherwise they are None.
     """
     if full:
         groups, tables = [(slice(None), slice(None))], [filters]
@@ -295,15 +292,15 @@ def _row_parts(filters):
 
 
 def _packed(filters, height, width):
-    """Entries of every filter on the channels that it sees, and their pixels from its corner.
+    """Entries of every filter on its connected channels, and their pixel offsets from its corner.
 
-    Filters that see fewer channels than others are filled up with zeros. One row of pixels serves
-    all filters that see the same channels.
+    Filters with fewer channels than others are padded with zeros. If all filters are connected to
+    the same channels, the offsets have a single row.
     """
     n_filters, _, h, w = filters.shape
     seen = filters.any(axis=(2, 3))
     most = max(1, int(seen.sum(axis=1).max()))
-    # The channels seen come first; of the others the entries are zero.
+    # Connected channels come first; the entries of the others are zero.
     channels = np.argsort(~seen, axis=1, kind="stable")[:, :most]
     columns = np.take_along_axis(filters, channels[:, :, None, None], axis=1)
     if (channels == channels[0]).all():

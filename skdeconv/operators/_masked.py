@@ -1,13 +1,15 @@
-"""Linear maps to the known pixels of an image, where others are missing."""
+"""Linear operators restricted to the known pixels of an image."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csc_array
 
+from skdeconv.operators._composition import Operator
+
 
 def zeros_for_nan(images: np.ndarray) -> np.ndarray:
-    """Images with zeros where pixels are missing, which NaN stands for.
+    """Replace missing pixels, which are NaN, by zeros.
 
     Parameters
     ----------
@@ -16,8 +18,8 @@ def zeros_for_nan(images: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    images : ndarray of that shape and dtype
-        A copy; the array itself where nothing is missing.
+    images : ndarray of the same shape and dtype
+        A copy, or the array itself if no pixel is missing.
 
     Examples
     --------
@@ -30,31 +32,31 @@ def zeros_for_nan(images: np.ndarray) -> np.ndarray:
     return np.where(missing, images.dtype.type(0), images) if missing.any() else images
 
 
-class Masked:
-    r"""An operator seen through a mask: of what it draws, unknown pixels are zero.
+class Masked(Operator):
+    r"""An operator followed by a mask that sets missing pixels to zero.
 
     .. math:: z \mapsto M F z, \quad M = \mathrm{diag}(m), \quad m_i \in \{0, 1\}
 
-    With zeros for the unknown pixels of y, :math:`\|M F z - y\|^2` is the squared error over the
-    known ones. The mask is that of one image.
+    If the missing pixels of y are zero, :math:`\|M F z - y\|^2` is the squared error over the
+    known pixels. The mask belongs to one image.
 
     Parameters
     ----------
     operator : operator or None
-        The linear map F from maps to images; None for the identity on images, so that the mask
-        may come first in a :class:`Composition`.
+        The linear operator F from maps to images. None stands for the identity on images, which
+        makes the mask the first factor of a :class:`Composition`.
     known : ndarray of bool of shape (n_channels, height, width)
         False where a pixel is missing from a channel.
 
     Attributes
     ----------
     images_shape, maps_shape : tuple of int
-        Those of the operator.
+        Shapes of the operator.
 
     Raises
     ------
     ValueError
-        If the mask is not of the shape of the images.
+        If the shape of the mask is not ``images_shape``.
 
     Examples
     --------
@@ -69,42 +71,39 @@ class Masked:
     def __init__(self, operator, known: np.ndarray):
         self.known = np.asarray(known, dtype=bool)
         self.operator = _Identity(self.known.shape) if operator is None else operator
-        self.images_shape, self.maps_shape = self.operator.images_shape, self.operator.maps_shape
+        shapes = self.operator.images_shape, self.operator.maps_shape
+        super().__init__(*shapes, self.operator.dtype)
         if self.known.shape != tuple(self.images_shape):
             raise ValueError(
                 f"known must be of the shape of an image, {tuple(self.images_shape)}, got "
                 f"{self.known.shape}."
             )
 
-    @property
-    def dtype(self) -> np.dtype:
-        """Floating type of the operator."""
-        return self.operator.dtype
-
     def forward(self, maps: np.ndarray) -> np.ndarray:
-        """Images (n_samples, *images_shape) of maps (n_samples, *maps_shape)."""
+        """Reconstruct images (n_samples, *images_shape) from maps (n_samples, *maps_shape)."""
         return self.known * self.operator.forward(maps)
 
     def adjoint(self, images: np.ndarray) -> np.ndarray:
-        """The inner product of every image's known pixels with every atom."""
+        """Inner products of the known pixels of every image with every atom."""
         return self.operator.adjoint(self.known * images)
 
     def atoms(self, index: np.ndarray) -> csc_array:
-        """Columns of the operator's matrix, with stored zeros at unknown pixels."""
+        """Columns of the operator's matrix, with explicit zeros at missing pixels."""
         atoms = self.operator.atoms(index)
         data = atoms.data * self.known.ravel()[atoms.indices]
         return csc_array((data, atoms.indices, atoms.indptr), shape=atoms.shape)
 
     def norm(self) -> float:
-        """Upper bound on the spectral norm: that of the operator."""
+        """Upper bound on the spectral norm: the bound of the operator."""
         return self.operator.norm()
 
 
-class _Identity:
-    """Images as maps of their own."""
+class _Identity(Operator):
+    """Identity operator on images."""
 
     def __init__(self, shape):
-        self.images_shape = self.maps_shape = tuple(shape)
+        # The narrowest, so that in a composition the other parts decide.
+        super().__init__(shape, shape, np.float32)
 
     def forward(self, maps):
         return maps
@@ -114,7 +113,7 @@ class _Identity:
 
     def atoms(self, index):
         parts = (
-            np.ones(len(index), dtype=np.float32),
+            np.ones(len(index), dtype=self.dtype),
             np.asarray(index, dtype=np.int32),
             np.arange(len(index) + 1, dtype=np.int32),
         )

@@ -1,4 +1,4 @@
-"""Max pooling over rows, columns and neighbouring maps, and its way back by switches."""
+"""Max pooling over rows, columns and neighbouring maps, and unpooling by switches."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse import csc_array
 
+from skdeconv.operators._composition import Operator
+
 
 def pooled_shape(maps_shape, shape) -> tuple[int, int, int]:
-    """(n_maps, height, width) after pooling: the sizes divided by those of a block, rounded up."""
+    """(n_maps, height, width) after pooling: sizes divided by those of a block, rounded up."""
     (rows, columns, maps), (n_maps, height, width) = shape, maps_shape
     return -(-n_maps // maps), -(-height // rows), -(-width // columns)
 
 
 def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The value of largest modulus in every block of maps, and where it stands.
+    """The value of largest magnitude in every block of maps, and its position.
 
-    Blocks do not overlap; at the far ends they may be cut off. Of a positive and a negative value
-    of one modulus the positive wins, and of equal ones that in the first column, then row, then
-    map.
+    Blocks do not overlap; the last ones may be cut off. Ties between a positive and a negative
+    value of the same magnitude are resolved in favour of the positive one, ties between equal
+    values in favour of the first column, then row, then map.
 
     Parameters
     ----------
     maps : ndarray of shape (n_samples, n_maps, height, width), float32 or float64
-        Maps, finite.
+        Finite maps.
     shape : tuple of three ints
         Rows, columns and neighbouring maps of a block.
 
     Returns
     -------
     values : ndarray of shape (n_samples, n_pooled, pooled_height, pooled_width)
-        The values, with their signs.
+        The pooled values, with their signs.
     switches : ndarray of the same shape, of the smallest unsigned type that holds them
         Position in the block, in C order of (maps, rows, columns).
 
     Raises
     ------
     TypeError
-        If maps are not float32 or float64.
+        If ``maps`` is not float32 or float64.
 
     References
     ----------
@@ -58,13 +60,13 @@ def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.
     rows, columns, neighbours = shape
     best, kind = _keys(maps), np.min_scalar_type(rows * columns * neighbours - 1)
     place = None
-    # Whole planes and lines first: their maxima are the fast ones.
+    # Reductions over maps and rows come first, because they work on contiguous data.
     for axis, size, stride in (
         (1, neighbours, rows * columns),
         (2, rows, columns),
         (3, columns, 1),
     ):
-        # The stride of a single map may be too large for the type, and is not used.
+        # Along an axis that is not pooled the stride is not used, and may not fit the type.
         best, place = _reduced(best, place, axis, size, kind.type(stride if size > 1 else 0))
     sign = (best & 1) ^ 1
     bits = (best >> 1) | (sign << (8 * best.itemsize - 1))
@@ -72,7 +74,7 @@ def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.
 
 
 def _keys(maps):
-    """Integers in the order of the moduli, at a tie in that of the values."""
+    """Integer keys that order values by magnitude, and at a tie by sign."""
     unsigned = np.uint32 if maps.dtype == np.float32 else np.uint64
     bits = np.ascontiguousarray(maps).view(unsigned)
     keys = bits << 1
@@ -81,11 +83,11 @@ def _keys(maps):
 
 
 def _reduced(best, place, axis, size, stride):
-    """Largest keys of ``size`` neighbours along an axis, and their places in the block."""
+    """Largest of every ``size`` neighbouring keys along an axis, and their block positions."""
     ahead = (slice(None),) * axis
     count = -(-best.shape[axis] // size)
     if count * size != best.shape[axis]:
-        # Zero is the key of -0.0: it wins against nothing that stands before it.
+        # Zero is the smallest key, that of -0.0, and loses ties against keys before it.
         best, place = (_lengthened(one, axis, count * size) for one in (best, place))
     strided = [(*ahead, slice(i, None, size)) for i in range(size)]
     winner = best[strided[0]]
@@ -97,13 +99,13 @@ def _reduced(best, place, axis, size, stride):
         there = stride * stride.dtype.type(i)
         if place is not None:
             there = place[strided[i]] + there
-        # A choice by bits: numpy's own takes a hundred times as long for bytes.
+        # Bitwise selection, since np.where takes a hundred times as long for bytes.
         where = where ^ ((where ^ there) & np.negative(wins.astype(where.dtype)))
     return winner, where
 
 
 def _lengthened(array, axis, length):
-    """The array with zeros at the end of an axis; None as it is."""
+    """Pad the end of an axis with zeros; None is returned unchanged."""
     if array is None:
         return None
     shape = list(array.shape)
@@ -113,31 +115,31 @@ def _lengthened(array, axis, length):
     return longer
 
 
-class Unpooling:
-    r"""Linear map from pooled maps to maps that are zero but where the switches point.
+class Unpooling(Operator):
+    r"""Linear operator that puts pooled values at the positions given by the switches.
 
     .. math:: \hat z = U_s p
 
-    Its adjoint :math:`P_s = U_s^T` takes the values at the switches, so that
-    :math:`P_s U_s p = p`. The switches are those of one image.
+    All other coefficients are zero. The adjoint :math:`P_s = U_s^T` selects the values at the
+    switches, so that :math:`P_s U_s p = p`. The switches belong to one image.
 
     Parameters
     ----------
     switches : ndarray of int of shape (n_pooled, pooled_height, pooled_width)
-        Position in the block, as ``pool`` gives it for one image.
+        Positions in the blocks, as returned by ``pool`` for one image.
     shape : tuple of three ints
         Rows, columns and neighbouring maps of a block.
     maps_shape : tuple of int
-        (n_maps, height, width) of the maps.
+        (n_maps, height, width) of the unpooled maps.
 
     Attributes
     ----------
     index : ndarray of int of the shape of ``switches``
-        Flat positions in the maps.
+        Flat indices of the switches into the unpooled maps.
     images_shape : tuple of int
-        That of the maps, which this operator draws.
+        Shape of the unpooled maps, the output of the operator.
     maps_shape : tuple of int
-        That of the pooled maps.
+        Shape of the pooled maps, the input of the operator.
 
     References
     ----------
@@ -154,25 +156,26 @@ class Unpooling:
     """
 
     def __init__(self, switches: np.ndarray, shape, maps_shape):
-        self.images_shape, self.maps_shape = tuple(maps_shape), switches.shape
+        # The narrowest, so that in a composition the other parts decide.
+        super().__init__(maps_shape, switches.shape, np.float32)
         self.index = flat_switches(switches, shape, maps_shape)
 
     def forward(self, values: np.ndarray) -> np.ndarray:
-        """Maps (n_samples, n_maps, height, width) of pooled values of every sample."""
+        """Unpool values to maps (n_samples, n_maps, height, width)."""
         maps = np.zeros((len(values), int(np.prod(self.images_shape))), dtype=values.dtype)
         maps[:, self.index.ravel()] = values.reshape(len(values), -1)
         return maps.reshape(-1, *self.images_shape)
 
     def adjoint(self, maps: np.ndarray) -> np.ndarray:
-        """Values (n_samples, n_pooled, pooled_height, pooled_width) at the switches."""
+        """Select the values (n_samples, n_pooled, pooled_height, pooled_width) at the switches."""
         return maps.reshape(len(maps), -1)[:, self.index]
 
     def atoms(self, index: np.ndarray) -> csc_array:
-        """Columns of the operator's matrix: one entry of 1 in each."""
+        """Columns of the operator's matrix, each with a single entry of 1."""
         rows = self.index.ravel()[index].astype(np.int32)
         indptr = np.arange(len(index) + 1, dtype=np.int32)
         shape = int(np.prod(self.images_shape)), len(index)
-        return csc_array((np.ones(len(index), dtype=np.float32), rows, indptr), shape=shape)
+        return csc_array((np.ones(len(index), dtype=self.dtype), rows, indptr), shape=shape)
 
     def norm(self) -> float:
         """Spectral norm."""
@@ -180,14 +183,14 @@ class Unpooling:
 
 
 def flat_switches(switches, shape, maps_shape) -> np.ndarray:
-    """Flat positions in maps of (n_maps, height, width) that switches of one image point at."""
+    """Flat indices of the switches of one image into maps of shape (n_maps, height, width)."""
     corners, steps = _block_places(tuple(shape), tuple(maps_shape))
     return corners + steps[switches]
 
 
 @lru_cache(maxsize=64)
 def _block_places(shape, maps_shape):
-    """Flat positions of the blocks' first coefficients, and how far the others are from them."""
+    """Flat indices of the first coefficients of all blocks, and offsets of the others from them."""
     (rows, columns, maps), (_, height, width) = shape, maps_shape
     strides = np.array([height * width, width, 1], dtype=np.int32)
     blocks = np.indices(pooled_shape(maps_shape, shape), dtype=np.int32)
@@ -197,12 +200,13 @@ def _block_places(shape, maps_shape):
 
 
 def check_switches(switches, shape, maps_shape) -> np.ndarray:
-    """Switches of one image that came from outside.
+    """Validate switches of one image that were passed by the user.
 
     Raises
     ------
     ValueError
-        If they are not of the shape that pooling gives, or point out of their block or of the maps.
+        If they do not have the shape of the pooled maps, or point outside of their block or of the
+        maps.
     """
     wanted, switches = pooled_shape(maps_shape, shape), np.asarray(switches)
     if switches.shape != wanted or switches.dtype.kind not in "iu":
@@ -223,21 +227,21 @@ def check_switches(switches, shape, maps_shape) -> np.ndarray:
 
 
 def unpool(values, switches, shape, maps_shape) -> np.ndarray:
-    """Maps that are zero but where switches put the values, of every sample.
+    """Put pooled values at the positions given by the switches, for every sample.
 
     Parameters
     ----------
     values, switches : ndarray of shape (n_samples, n_pooled, pooled_height, pooled_width)
-        As ``pool`` gives them.
+        Pooled values and switches, as returned by ``pool``.
     shape : tuple of three ints
         Rows, columns and neighbouring maps of a block.
     maps_shape : tuple of int
-        (n_maps, height, width).
+        (n_maps, height, width) of the unpooled maps.
 
     Returns
     -------
     maps : ndarray of shape (n_samples, n_maps, height, width)
-        The maps.
+        The unpooled maps, zero at all other positions.
 
     Examples
     --------

@@ -1,27 +1,30 @@
-"""A linear operator as its explicit sparse matrix."""
+"""Linear operator given by an explicit sparse matrix."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csc_array
 
+from skdeconv.operators._composition import Operator
 
-class SparseOperator:
-    """A linear map from maps to images that is given as a sparse matrix.
+
+class SparseOperator(Operator):
+    """Linear operator from maps to images, given by a sparse matrix.
 
     Parameters
     ----------
     matrix : csc_array of shape (n_pixels, n_coefficients)
         The matrix, with 32-bit indices.
     images_shape, maps_shape : tuple of int
-        (n_channels, height, width) of images, and of maps.
+        (n_channels, height, width) of the images and (n_maps, map_height, map_width) of the maps.
     """
 
     def __init__(self, matrix: csc_array, images_shape, maps_shape):
-        self.matrix, self.images_shape, self.maps_shape = matrix, images_shape, maps_shape
+        super().__init__(images_shape, maps_shape, matrix.dtype)
+        self.matrix = matrix
 
     def forward(self, maps: np.ndarray) -> np.ndarray:
-        """Images (n_samples, *images_shape) of maps (n_samples, *maps_shape)."""
+        """Reconstruct images (n_samples, *images_shape) from maps (n_samples, *maps_shape)."""
         images = [self.matrix @ one.ravel() for one in maps]
         return np.reshape(images, (-1, *self.images_shape))
 
@@ -35,6 +38,6 @@ class SparseOperator:
         return self.matrix[:, index]
 
     def norm(self) -> float:
-        """Upper bound on the spectral norm: of the largest column and row sums of moduli."""
+        """Upper bound on the spectral norm, from the largest absolute column and row sums."""
         moduli = abs(self.matrix)
         return float(np.sqrt(moduli.sum(axis=0).max() * moduli.sum(axis=1).max()))

@@ -1,4 +1,4 @@
-"""Preparing images: local contrast normalisation, as scikit-learn transformers."""
+"""Preprocessing of images: local contrast normalisation."""
 
 from skdeconv.preprocessing._normalizer import LocalContrastNormalizer
 

@@ -1,7 +1,7 @@
 """Local contrast normalisation of channels-first arrays, over the known pixels.
 
-NaN marks a missing pixel. ``known`` is where pixels are known: an array of booleans, or True for
-images without missing ones, which then go through the very operations that ignore it.
+NaN marks a missing pixel. ``known`` is a boolean array that is False at missing pixels, or True for
+images without missing pixels, which are then processed without a mask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LAPLACIAN = np.array([[1.0, 4.0, 1.0], [4.0, -20.0, 4.0], [1.0, 4.0, 1.0]]) / 6
 
 
 def grey(images, weights):
-    """Weighted sum of three channels, as one; images of one channel as they are."""
+    """Weighted sum of three channels; images of one channel are returned unchanged."""
     if images.shape[1] == 1:
         return images
     red, green, blue = weights
@@ -23,12 +23,12 @@ def grey(images, weights):
 
 
 def normalise(images, **options):
-    """Normalise images (n, n_channels, height, width), each channel alone.
+    """Normalise every channel of every image independently.
 
     Parameters
     ----------
     images : ndarray of shape (n, n_channels, height, width), float64 or float32
-        The images, of at least one known pixel in every channel; NaN where one is missing.
+        The images, with at least one known pixel in every channel; NaN marks a missing pixel.
     **options : dict
         ``kind``, ``sigma``, ``window``, ``boundary``, ``divisive``, ``two_pass``, ``floor`` and
         ``zero_mean`` of the estimator.
@@ -36,7 +36,7 @@ def normalise(images, **options):
     Returns
     -------
     result : ndarray of shape (n, n_channels, height, width)
-        The images normalised; NaN where a pixel was missing.
+        The normalised images, with NaN at missing pixels.
     """
     missing = np.isnan(images)
     with_holes = missing.any(axis=(1, 2, 3))
@@ -65,12 +65,12 @@ def _normalise(images, known, *, kind, boundary, zero_mean, **options):
 
 
 def _laplacian(images, known, axes, boundary):
-    # Along an axis of one pixel nothing changes: the kernel is summed over it.
+    # Images are constant along an axis of one pixel, so the kernel is summed over it.
     flat = tuple(axis - 2 for axis in (2, 3) if axis not in axes)
     kernel = _LAPLACIAN.sum(axis=flat, keepdims=True)[None, None]
     if known is True:
         return ndimage.convolve(images, kernel, mode=boundary)
-    # The sum of k_j (x_j - x_0) over the known neighbours j of pixel 0.
+    # Sum of k_j (x_j - x_0) over the known neighbours j of pixel 0.
     weights = ndimage.convolve(known.astype(images.dtype), kernel, mode=boundary, cval=1)
     sums = ndimage.convolve(np.where(known, images, 0), kernel, mode=boundary)
     return sums - weights * images
@@ -91,7 +91,7 @@ def _gaussian(images, known, axes, boundary, *, sigma, window, divisive, two_pas
         deviation = np.sqrt(blur(high_pass**2))
     else:
         deviation = np.sqrt(np.maximum(blur(images**2) - mean**2, 0))
-        # The difference of two numbers about 1, before the root.
+        # The rounding error of a difference of numbers near 1, before the square root.
         noise = noise**0.5
     if floor == "median":
         lowest = _median(deviation, known, noise)
@@ -102,19 +102,20 @@ def _gaussian(images, known, axes, boundary, *, sigma, window, divisive, two_pas
 
 
 def _over_known(blur, known, dtype):
-    """The blur as the weighted mean of the known pixels in the window of each known pixel."""
-    # The zeros beyond the border of "constant" are known.
+    """Blur that returns the weighted mean of the known pixels in the window of each pixel."""
+    # The zeros that boundary="constant" pads with count as known.
     weights = blur(known.astype(dtype), cval=1)
-    # A known pixel has at least its own weight; of missing ones nothing is wanted.
+    # Known pixels have a positive weight. Missing pixels are discarded later; 1 avoids 0 / 0.
     weights[~known] = 1
     return lambda values: blur(np.where(known, values, 0)) / weights
 
 
 def _without_offset(images, known):
-    """Images less the middle of their range where it dominates; zeros where nothing but it is left.
+    """Subtract the mid-range from images with a large offset; constant images become zero.
 
-    High-passes ignore an offset but rounding does not. Other images pass unchanged, so that the
-    published recipes are met to the last bits.
+    A high-pass filter removes an offset anyway, but with a rounding error that is proportional to
+    it. Images without a large offset stay unchanged, so that the published recipes are reproduced
+    to the last bit.
     """
     low = images.min(axis=(2, 3), keepdims=True, where=known, initial=np.inf) / 2
     high = images.max(axis=(2, 3), keepdims=True, where=known, initial=-np.inf) / 2
@@ -125,13 +126,13 @@ def _without_offset(images, known):
 
 
 def _of_unit_size(images):
-    """Each channel times the power of two that brings it below one: squares stay in range."""
+    """Scale each channel by a power of two to below one: squares do not overflow or underflow."""
     size = np.abs(images).max(axis=(2, 3), keepdims=True)
     return np.ldexp(images, -np.frexp(size)[1])
 
 
 def _median(deviation, known, noise):
-    """Lower median of each channel, of its values above ``noise`` where the first is not."""
+    """Lower median of each channel; if it does not exceed ``noise``, that of the larger values."""
     flat = deviation.reshape(-1, deviation[0, 0].size)
     if known is not True:
         flat = [values[mask] for values, mask in zip(flat, known.reshape(flat.shape), strict=True)]

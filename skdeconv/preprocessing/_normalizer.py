@@ -9,15 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._images import check_image_shape, check_images, full_shape, images_in_layout
-from skdeconv._persistence import Versioned
-from skdeconv._validation import (
-    check_flag,
-    check_in,
-    check_integer,
-    check_real,
-    restored_on_failure,
-)
+from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.validation import check_flag, check_in, check_integer, check_real
+from skdeconv.layouts import check_images, full_shape, images_in_layout
 from skdeconv.preprocessing._contrast import grey, normalise
 
 _BOUNDARIES = ("reflect", "mirror", "nearest", "wrap", "constant")
@@ -25,97 +20,98 @@ _REC_601 = (0.299, 0.587, 0.114)
 
 
 class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    r"""Remove the local mean of images and divide by their local standard deviation.
+    r"""Subtract the local mean of images and divide by their local standard deviation.
 
-    Filters learned from raw photos are spent on slow changes of brightness; after this step
-    every part of a photo has about the same mean and contrast, so that they become edges and
-    textures. With :math:`G` a Gaussian blur and :math:`x` one channel of one image,
+    Filters learned from raw photos mostly represent slow changes of brightness. After
+    normalisation, local mean and contrast are about the same everywhere, and the filters represent
+    edges and textures. With :math:`G` a Gaussian blur and :math:`x` one channel of one image,
 
     .. math::
 
         h = x - G x, \qquad s = \sqrt{G h^2}, \qquad
         y = \frac{h}{\max(s, \operatorname{mean}(s))}.
 
-    The floor of the denominator, one number per image and channel, keeps flat parts from being
-    blown up to full contrast. Every image and every channel is treated alone.
+    The floor of the denominator, one number per image and channel, prevents the amplification of
+    noise in regions of low contrast. Every image and every channel is normalised independently.
 
     Parameters
     ----------
     kind : {"gaussian", "laplacian"}, default="gaussian"
-        The high-pass. "gaussian" is described above. "laplacian" convolves with the 3 x 3 kernel
-        [[1, 4, 1], [4, -20, 4], [1, 4, 1]] / 6 and divides by nothing; ``sigma``, ``window``,
-        ``divisive``, ``two_pass`` and ``floor`` are then without effect.
+        The high-pass filter. "gaussian" is described above. "laplacian" convolves with the 3 x 3
+        kernel [[1, 4, 1], [4, -20, 4], [1, 4, 1]] / 6 without a division; ``sigma``, ``window``,
+        ``divisive``, ``two_pass`` and ``floor`` are then ignored.
     sigma : float, default=2.0
         Standard deviation of the Gaussian in pixels, > 0.
     window : int or None, default=None
-        Side in pixels of the window to which the Gaussian is cut, odd and at least 3; its weights
-        sum to one. None cuts at four standard deviations, as
-        :func:`scipy.ndimage.gaussian_filter` does.
+        Side in pixels of the window to which the Gaussian is truncated, odd and at least 3; its
+        weights sum to one. None truncates at four standard deviations, the default of
+        :func:`scipy.ndimage.gaussian_filter`.
     boundary : {"reflect", "mirror", "nearest", "wrap", "constant"}, default="reflect"
-        What lies beyond the border, in the words of :mod:`scipy.ndimage`: "reflect" repeats the
-        edge pixel, "mirror" does not, "constant" is zeros.
+        How images are extended beyond their border, as the ``mode`` of :mod:`scipy.ndimage`:
+        "reflect" repeats the edge pixel, "mirror" does not, "constant" pads with zeros.
     divisive : bool, default=True
-        Whether to divide by the local standard deviation; False returns :math:`h`.
+        Whether to divide by the local standard deviation. If False, :math:`h` is returned.
     two_pass : bool, default=True
-        True: :math:`s^2 = G h^2`, the mean square of the high-pass. False:
-        :math:`s^2 = G x^2 - (G x)^2`, the variance in the window.
+        If True, :math:`s^2 = G h^2`, the local mean square of the high-pass. If False,
+        :math:`s^2 = G x^2 - (G x)^2`, the local variance.
     floor : {"mean", "median"}, default="mean"
-        The floor of the denominator, over the pixels of one channel of one image: the mean of
-        :math:`s`, or its lower median; where that is zero, the lower median of its non-zero
-        values.
+        The floor of the denominator, over the pixels of one channel of one image. "mean" is the
+        mean of :math:`s`; "median" is its lower median or, if that is zero, the lower median of
+        its non-zero values.
     zero_mean : bool, default=False
-        Whether to subtract from each image, at the end, its mean over all pixels and channels.
+        Whether to subtract from each normalised image its mean over all pixels and channels.
     grey : bool or tuple of three floats, default=False
-        Whether to turn images of three channels into grey ones first, of shape (height, width):
-        True takes the weights 0.299, 0.587 and 0.114 of Rec. 601 for red, green and blue, a
-        tuple is such weights. Images of one channel are grey already and pass. False keeps the
-        channels.
+        Whether to convert images of three channels to grey images of shape (height, width) first.
+        True uses the weights 0.299, 0.587 and 0.114 of Rec. 601 for red, green and blue; a tuple
+        gives other weights. Images of one channel are accepted and kept. False keeps the channels.
     image_shape : tuple of int or None, default=None
-        Shape of the images that rows hold: (length,), (height, width) or (height, width,
-        n_channels). None reads rows as signals of one channel. Stacks and lists of images carry
-        their own shape, which must then agree; None takes lists of mixed sizes as well.
+        Shape of one image if the input is rows: (length,), (height, width) or (height, width,
+        n_channels). If None, rows are signals of one channel. The shape of stacks and lists of
+        images must agree with ``image_shape`` if it is given; lists of images of different sizes
+        need None.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Shape of one image seen in ``fit``; height and width are None where they differ.
+        Shape of one image seen in ``fit``; height and width are None if images differ in them.
     n_features_in_ : int
-        Number of values of one image. Not set by ``fit`` on a list of images.
+        Number of values of one image. Not defined if ``X`` in ``fit`` is a list of images.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, where ``fit`` saw a data frame whose column names are all strings.
+        Names of the columns. Defined only if ``X`` in ``fit`` has column names that are all
+        strings.
 
     See Also
     --------
-    skdeconv.DeconvNetLayer : Learns filters from the result.
+    skdeconv.DeconvNetLayer : Learns filters from normalised images.
 
     Notes
     -----
-    The result does not depend on the scale of an image, positive factors cancel in the division;
-    it does so with ``divisive=False`` and with the Laplacian. An offset cancels except with
-    ``boundary="constant"``. Integers become float64, with no division by 255, and float32 is
-    kept. Nothing is learned: ``fit`` records the shape of the images alone.
+    The result is invariant to positive scaling of an image, except with ``divisive=False`` and for
+    the Laplacian. It is invariant to an offset, except with ``boundary="constant"``. Integers are
+    converted to float64 without a division by 255; float32 is preserved. Nothing is learned:
+    ``fit`` records the shape of the images.
 
-    An image without contrast, up to the rounding of its type, gives zeros, never NaN. With
-    ``boundary="constant"`` the jump from its border to the zeros outside is contrast.
+    Images that are constant up to rounding become zeros, never NaN. With ``boundary="constant"``
+    the step from the border to the zeros outside counts as contrast.
 
-    An axis of one pixel is not filtered: for a signal the Laplacian is [1, -2, 1].
+    Images are not filtered along an axis of one pixel: for a signal the Laplacian is [1, -2, 1].
 
-    NaN marks a missing pixel, in one channel or, with ``grey``, in all. It stays NaN, and the
-    others are computed from known pixels alone: with :math:`M` one where a pixel is known and
-    zero elsewhere, :math:`G x` becomes :math:`G(M x) / G M`, the weighted mean of the known pixels
-    in the window, and every mean, median and range is taken over known pixels. The Laplacian is
-    the sum of :math:`k_j (x_j - x_0)` over the known neighbours :math:`j` of pixel 0, as if a
-    missing one had the value of the centre: what "reflect" makes of the end of a signal. The
-    zeros beyond the border of "constant" are known. Images without NaN are not affected, and a
-    change of the holes has local effects alone but for the floor and ``zero_mean``.
+    NaN marks a missing pixel, in one channel or, with ``grey``, in all channels. Missing pixels
+    stay NaN, and all others are computed from the known pixels. With :math:`M` the mask that is one
+    at known pixels and zero elsewhere, :math:`G x` becomes :math:`G(M x) / G M`, the weighted mean
+    of the known pixels in the window; every mean, median and range is that of the known pixels. The
+    Laplacian is the sum of :math:`k_j (x_j - x_0)` over the known neighbours :math:`j` of pixel 0,
+    as if missing neighbours had the value of the centre; "reflect" has the same effect at the end
+    of a signal. The zeros beyond the border of "constant" count as known. Images without NaN are
+    not affected. Apart from the floor and ``zero_mean``, missing pixels have local effects only.
 
     Three published recipes:
 
-    - The defaults are the preprocessing of this package's figures.
+    - The defaults are the preprocessing of the figures in this package's documentation.
     - ``sigma=3 * 1.591, window=13, boundary="mirror", two_pass=False, floor="median",
       zero_mean=True`` is the normalisation of Zeiler's toolbox, used in [2]_ and in later papers
-      on convolutional sparse coding. Its grey is (0.298936, 0.587043, 0.114021).
-    - ``kind="laplacian", boundary="constant"`` is the high-pass that the toolbox keeps for [1]_.
+      on convolutional sparse coding. Its weights for ``grey`` are (0.298936, 0.587043, 0.114021).
+    - ``kind="laplacian", boundary="constant"`` is the high-pass filter of the toolbox for [1]_.
 
     References
     ----------
@@ -137,7 +133,7 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
     >>> grey.shape, grey.dtype
     ((5, 40, 30), dtype('float64'))
 
-    Rows come back as rows, whatever the shape of the images in them:
+    Rows are transformed to rows:
 
     >>> rows = photos.reshape(5, -1)
     >>> normalizer = LocalContrastNormalizer(grey=True, image_shape=(40, 30, 3))
@@ -146,7 +142,7 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
     >>> normalizer.get_feature_names_out()[:2]
     array(['y0_x0', 'y0_x1'], dtype=object)
 
-    Lists may hold images of several sizes, and pixels may be missing:
+    Images of a list may differ in size, and pixels may be missing:
 
     >>> mixed = [photos[0, ..., 0] / 255, photos[1, :20, :, 0] / 255]
     >>> mixed[1][3, 4] = np.nan
@@ -187,8 +183,8 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         ----------
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, n_channels), or list of images
-            The images, real numbers; NaN where a pixel is missing. The images of a list may be
-            of several sizes, and a sequence that is neither list nor array is read one by one.
+            The images, real numbers; NaN marks a missing pixel. The images of a list may differ
+            in size. A sequence that is neither a list nor an array is read one image at a time.
         y : None
             Ignored.
 
@@ -202,16 +198,15 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         TypeError
             If a parameter is of the wrong type, or ``X`` is sparse.
         ValueError
-            If a parameter is out of range, or ``X`` is empty, complex, infinite, does not fit
-            ``image_shape``, has channels that ``grey`` cannot weigh, or holds an image without a
-            known pixel. An earlier fit stays usable.
+            If a parameter is out of range, or ``X`` is empty, complex, infinite, does not agree
+            with ``image_shape``, has a number of channels that ``grey`` does not support, or holds
+            an image without known pixels. The state of an earlier fit is kept.
         """
         with restored_on_failure(self):
             self._check_parameters()
-            expected = check_image_shape(self.image_shape)
-            _, _, shape = check_images(self, X, image_shape=expected, reset=True, power=0)
-            self._check_channels(shape)
-            self.image_shape_ = shape
+            images = check_images(self, X, image_shape=self.image_shape, reset=True, power=0)
+            self._check_channels(images.image_shape)
+            self.image_shape_ = images.image_shape
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray | list[np.ndarray]:
@@ -221,26 +216,27 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         ----------
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, n_channels), or list of images
-            Images of the shape seen in ``fit``; where that was a list, of its number of channels.
-            NaN where a pixel is missing.
+            Images of the shape seen in ``fit``; if ``fit`` saw a list, only the number of channels
+            must agree. NaN marks a missing pixel.
 
         Returns
         -------
         X_new : ndarray or list of ndarray, float64 or float32
-            The images in the layout of ``X``: rows, a stack or a list. With ``grey`` they have no
-            channel axis. NaN where a pixel was missing.
+            The normalised images in the layout of ``X``: rows, a stack or a list. With ``grey``
+            they have no channel axis. Missing pixels are NaN.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         ValueError
-            If ``X`` is empty, complex, infinite or of another shape than in ``fit``, or a channel
+            If ``X`` is empty, complex, infinite or has another shape than in ``fit``, or a channel
             of an image has no known pixel.
         """
         check_is_fitted(self, "image_shape_")
-        images, layout, shape = check_images(self, X, reset=False, power=0)
-        # Again, since parameters may have been set after fit.
+        images = check_images(self, X, reset=False, power=0)
+        layout, shape = images.layout, images.image_shape
+        # Parameters may have been set after fit.
         self._check_channels(shape)
         weights = self._grey_weights()
         n_channels = images.n_channels if weights is None else 1
@@ -259,17 +255,17 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         return images_in_layout(result, layout, shape if weights is None else shape[:2])
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Name the columns of transformed rows.
+        """Names of the columns of transformed rows.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the input; None takes those seen in ``fit``, or x0, x1, ...
+            Names of the input. If None, those seen in ``fit``, or x0, x1, ...
 
         Returns
         -------
         names : ndarray of str objects
-            The input's names; where ``grey`` merges channels y0_x0, y0_x1, ...
+            Names of the input; if ``grey`` merges channels, y0_x0, y0_x1, ...
 
         Raises
         ------
@@ -291,7 +287,7 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         return np.array(pixels, dtype=object)
 
     def __sklearn_tags__(self):
-        """Say that stacks of images and missing pixels are taken and that float32 is kept."""
+        """Stacks of images and missing pixels are accepted; the dtype is preserved."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
@@ -310,7 +306,7 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         self._grey_weights()
 
     def _grey_weights(self):
-        """Give the three weights, or None where the channels are kept."""
+        """The weights of the three channels, or None if the channels are kept."""
         if not isinstance(self.grey, tuple | list):
             return _REC_601 if check_flag("grey", self.grey) else None
         if len(self.grey) != 3:
@@ -321,11 +317,11 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         if self._grey_weights() is not None and full_shape(shape)[2] not in (1, 3):
             raise ValueError(
                 f"grey={self.grey!r} needs images of three channels, or of one, got shape {shape}. "
-                "Drop an alpha channel first, as in X[..., :3]."
+                "Drop an alpha channel first, for example by X[..., :3]."
             )
 
     def _normalise(self, images, positions, weights):
-        """Normalise channels-first images of one size, which stand at these positions of X."""
+        """Normalise channels-first images of one size; ``positions`` are their indices in X."""
         if weights is not None:
             images = grey(images, weights)
         unknown = np.isnan(images).all(axis=(2, 3))
@@ -334,7 +330,7 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
             where = f"in channel {channel}" if weights is None else "with all its channels"
             raise ValueError(
                 f"X[{positions[i]}] has no known pixel {where}: there is nothing to normalise. "
-                "Leave the image out, or the channel."
+                "Remove the image or the channel."
             )
         return normalise(
             images,

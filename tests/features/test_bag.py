@@ -48,7 +48,7 @@ def draw_maps_with_blanks(*shape, dtype=np.float64):
 # What is computed
 
 
-@settings(max_examples=50, deadline=None, database=None)
+@settings(max_examples=25, deadline=None, database=None)
 @given(
     seed=st.integers(0, 10**6),
     larger=st.tuples(st.integers(0, 5), st.integers(0, 5)),
@@ -75,27 +75,29 @@ def test_descriptors_against_loops(seed, larger, sizes, step, flat, dtype):
 @pytest.mark.parametrize("normalize", ["cell", "global", None])
 @pytest.mark.parametrize("shape", [(7, 9), (1, 12), (4, 8), (9, 4)])
 def test_rows_against_loops(shape, coding, normalize):
-    maps = draw_maps(5, *shape, 2)
+    maps = draw_maps(3, *shape, 2)
     options = {"step": 1, "coding": coding, "normalize": normalize, "levels": (1, 2, 3)}
     bag = BagOfFeatures(6, **options, **SMALL).fit(maps)
     expected = np.stack([bag_by_loops(bag, one) for one in maps])
     for form in (maps, list(maps), sparse_maps(maps)):
         assert_allclose(bag.transform(form), expected, atol=1e-6)
-    rows = bag.set_params(maps_shape=(*shape, 2)).transform(csr_array(maps.reshape(5, -1)))
+    rows = bag.set_params(maps_shape=(*shape, 2)).transform(csr_array(maps.reshape(3, -1)))
     assert_allclose(rows, expected, atol=1e-6)
-    assert_allclose(bag.transform(maps.reshape(5, -1)), expected, atol=1e-6)
+    assert_allclose(bag.transform(maps.reshape(3, -1)), expected, atol=1e-6)
     assert len(bag.get_feature_names_out()) == expected.shape[1]
 
 
 @pytest.mark.parametrize("pooling", ["sum", "max"])
-@pytest.mark.parametrize("sharpness", [0, 0.5, 10.0])
-@pytest.mark.parametrize("n_nearest", [1, 3, 5, 6, 100])
+@pytest.mark.parametrize("sharpness", [0, 10.0])
+@pytest.mark.parametrize("n_nearest", [1, 5, 6, 100])
 @pytest.mark.parametrize("shape", [(7, 11), (1, 13)])
 def test_soft_words_against_loops(shape, n_nearest, sharpness, pooling):
     maps = draw_maps_with_blanks(*shape)
     options = {"n_nearest": n_nearest, "sharpness": sharpness, "pooling": pooling}
     bag = BagOfFeatures(6, step=1, levels=(1, 2, 3), coding="soft", **options, **SMALL)
     bag.set_params(power=1, normalize=None).fit(maps)
+    # One of them is blank.
+    maps = maps[2:4]
     expected = np.stack([bag_by_loops(bag, one) for one in maps])
     for form in (maps, list(maps), sparse_maps(maps)):
         assert_allclose(bag.transform(form), expected, rtol=1e-6, atol=1e-9)
@@ -227,14 +229,6 @@ def test_names_where_all_windows_are_in_one_row():
         bag = BagOfFeatures(3, levels=(1, 2), **SMALL).fit(draw_maps(3, *shape, 2))
         assert len(bag.get_feature_names_out()) == 3 * n_cells
         assert bag.transform(draw_maps(3, *shape, 2)).shape == (3, 3 * n_cells)
-
-
-def test_frames_come_out():
-    maps = draw_maps(3, 9, 8, 2)
-    bag = BagOfFeatures(4, **SMALL).set_output(transform="pandas")
-    frame = bag.fit_transform(maps)
-    assert list(frame.columns) == list(bag.get_feature_names_out(["any", "names"]))
-    assert_array_equal(frame, bag.set_output(transform="default").transform(maps))
 
 
 # What fit looks at

@@ -48,7 +48,7 @@ def assert_like_loops(maps, **options):
 
 @pytest.mark.parametrize("split_sign", [False, True])
 @each_kind
-@settings(max_examples=15, deadline=None, database=None)
+@settings(max_examples=8, deadline=None, database=None)
 @given(
     seed=st.integers(0, 10**6),
     shape=st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(1, 3)),

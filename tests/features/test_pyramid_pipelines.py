@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.features import draw_maps, sparse_maps
 from reference.images import images_of
+from reference.quick import QUICK, QUICK_NET
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -18,7 +19,7 @@ from sklearn.utils import get_tags
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet
 from skdeconv.features import SpatialPyramid
 
-LAYER = DeconvNetLayer(2, 3, lam=5.0, batch_size=None, max_iter=1, random_state=0)
+LAYER = DeconvNetLayer(**QUICK, lam=5.0)
 
 
 # Names
@@ -157,9 +158,9 @@ def test_a_grid_behind_a_layer(sparse_output):
 @pytest.mark.parametrize("sparse_output", [False, True])
 def test_behind_the_nets(sparse_output):
     images = images_of(8, 8)
-    options = {"lam": 5.0, "batch_size": None, "max_iter": 1, "sparse_output": sparse_output}
-    net = HierarchicalDeconvNet((2, 3), 3, output="maps", random_state=0, **options)
-    deep = AdaptiveDeconvNet((2, 3), 3, layout="maps", pooling=(2, 2, 2), random_state=0, **options)
+    options = QUICK_NET | {"lam": 5.0, "sparse_output": sparse_output}
+    net = HierarchicalDeconvNet(**options, output="maps")
+    deep = AdaptiveDeconvNet(**options, output="maps", pooling=(2, 2, 2))
     for encoder, n_maps in ((net, 3), (deep, 2)):
         rows = make_pipeline(encoder, SpatialPyramid((1, 2), split_sign=True)).fit_transform(images)
         assert rows.shape == (4, 5 * n_maps * 2)

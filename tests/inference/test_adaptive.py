@@ -5,105 +5,37 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.linear_model import Lasso
+from reference.adapted_maps import (
+    MAKERS,
+    assert_true_to_themselves,
+    draw,
+    image_for,
+    lasso,
+    matrix_of,
+    one_layer,
+    two_layers,
+    unit,
+)
 
 from skdeconv.inference import AdaptedMaps, adapt, adapt_by_descent
-from skdeconv.inference._adaptive import _Problem
-from skdeconv.operators import Composition, Convolution, Unpooling, flat_switches, pool
+from skdeconv.inference._adapted_maps import _SwitchedProblem
+from skdeconv.operators import Convolution, Unpooling, flat_switches, pool
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+FREE = 1, 1, 1
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
 each_way = pytest.mark.parametrize("accelerated", [True, False], ids=["fista", "ista"])
-FREE = 1, 1, 1
-
-
-def draw(shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def unit(shape, seed=0):
-    filters = draw(shape, seed)
-    return filters / np.sqrt((filters**2).sum(axis=(1, 2, 3), keepdims=True))
-
-
-def one_layer(dtype, seed=0):
-    return Convolution(unit((4, 1, 3, 3), seed).astype(dtype), (7, 8))
-
-
-def colour(dtype, seed=0):
-    return Convolution(unit((3, 3, 3, 2), seed).astype(dtype), (6, 5))
-
-
-def signal(dtype, seed=0):
-    return Convolution(unit((4, 1, 1, 5), seed).astype(dtype), (1, 40))
-
-
-def two_layers(dtype, seed=0):
-    lower = Convolution(unit((3, 1, 3, 3), seed).astype(dtype), (9, 8))
-    switches = pool(draw((1, *lower.maps_shape), seed), (2, 2, 2))[1][0]
-    pooled = Unpooling(switches, (2, 2, 2), lower.maps_shape)
-    upper = Convolution(unit((4, 2, 3, 3), seed + 1).astype(dtype), pooled.maps_shape[1:])
-    return Composition(lower, pooled, upper)
-
-
-MAKERS = {"one layer": one_layer, "colour": colour, "signal": signal, "two layers": two_layers}
 each_operator = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 # Blocks that suit the maps of all operators; some are ragged.
 each_block = pytest.mark.parametrize("shape", [FREE, (3, 3, 3), (2, 3, 2), (1, 2, 1)], ids=str)
-
-
-def image_for(operator, seed=5):
-    """An image of the operator's dtype that few coefficients draw, but for noise."""
-    rng = np.random.default_rng(seed)
-    maps = rng.standard_normal((1, *operator.maps_shape))
-    dtype = operator.adjoint(np.zeros((1, *operator.images_shape), np.float32)).dtype
-    image = operator.forward((2 * maps * (rng.random(maps.shape) < 0.1)).astype(dtype))
-    return (image + 0.1 * rng.standard_normal(image.shape)).astype(dtype)
-
-
-def matrix_of(operator):
-    return operator.atoms(np.arange(np.prod(operator.maps_shape))).toarray().astype(np.float64)
-
-
-def lasso(matrix, image, weight):
-    """Coefficients, and the least cost."""
-    target = image.ravel().astype(np.float64)
-    model = Lasso(1 / (weight * target.size), fit_intercept=False, tol=1e-12, max_iter=100_000)
-    values = model.fit(matrix, target).coef_
-    return values, cost_of(matrix, target, weight, values)
-
-
-def cost_of(matrix, target, weight, values):
-    return weight / 2 * ((target - matrix @ values) ** 2).sum() + np.abs(values).sum()
-
-
-def assert_true_to_themselves(maps, operator, image, weight, shape):
-    """Residual, cost, places and types are what they say."""
-    dtype = image.dtype
-    assert maps.values.dtype == dtype
-    assert maps.index.shape == maps.values.shape
-    assert maps.values.all()
-    assert len(np.unique(maps.index)) == len(maps.index)
-    dense = maps.dense(operator.maps_shape)
-    assert dense.dtype == maps.residual.dtype == dtype
-    assert np.count_nonzero(dense) == len(maps.index)
-    residual = image - operator.forward(dense)
-    assert_allclose(maps.residual, residual, atol=100 * np.finfo(dtype).eps * np.abs(image).max())
-    cost = weight / 2 * (residual.astype(float) ** 2).sum() + np.abs(dense).sum(dtype=float)
-    assert maps.cost == pytest.approx(cost, rel=1e-5 if dtype == np.float32 else 1e-12)
-    # At most one coefficient in each block, and where its switch points.
-    places = flat_switches(maps.switches, shape, operator.maps_shape)
-    assert np.isin(maps.index, places).all()
-    at_switches = Unpooling(maps.switches, shape, operator.maps_shape).adjoint(dense)
-    assert np.count_nonzero(at_switches) == len(maps.index)
 
 
 @each_dtype
 @each_way
 @each_block
 @each_operator
-@pytest.mark.parametrize("n_steps", [0, 1, 2, 10])
+@pytest.mark.parametrize("n_steps", [0, 2, 8])
 def test_maps_are_true_to_themselves(make, shape, accelerated, dtype, n_steps):
     operator = make(dtype)
     image = image_for(operator)
@@ -137,11 +69,11 @@ def test_more_steps_never_cost_more(make, shape, accelerated):
         nothing = weight / 2 * (image**2).sum()
         costs = [
             adapt(operator, image, weight, shape, n_steps=n, accelerated=accelerated).cost
-            for n in range(16)
+            for n in range(11)
         ]
         assert costs[0] == pytest.approx(nothing, rel=1e-12)
         assert (np.diff(costs) <= 0).all()
-        assert costs[10] < 0.9 * nothing
+        assert costs[-1] < 0.9 * nothing
 
 
 @each_way
@@ -149,9 +81,9 @@ def test_more_steps_never_cost_more(make, shape, accelerated):
 def test_without_pooling_many_steps_reach_the_lasso(make, accelerated):
     operator = make(np.float64)
     image = image_for(operator)
-    _, least = lasso(matrix_of(operator), image, 3.0)
-    n_steps = 600 if accelerated else 4000
-    maps = adapt(operator, image, 3.0, FREE, n_steps=n_steps, accelerated=accelerated)
+    _, least = lasso(matrix_of(operator), image, 1.0)
+    n_steps = 200 if accelerated else 1200
+    maps = adapt(operator, image, 1.0, FREE, n_steps=n_steps, accelerated=accelerated)
     assert least * (1 - 1e-9) <= maps.cost <= least * (1 + 1e-5)
 
 
@@ -177,7 +109,7 @@ def test_a_step_follows_the_gradient(make):
     def misfit(maps):
         return weight / 2 * ((image.ravel() - matrix @ maps.ravel()) ** 2).sum()
 
-    problem = _Problem(operator, image, weight, FREE)
+    problem = _SwitchedProblem(operator, image, weight, FREE)
     switches = np.zeros(start.shape, np.uint8)
     maps = problem.maps(start, switches)
     gradient = np.empty(start.size)
@@ -237,7 +169,7 @@ def lopsided(n_channels):
     filters = np.abs(draw((2, n_channels, 3, 3))) + 0.5
     operator = Convolution(filters / np.sqrt((filters**2).sum(axis=(1, 2, 3))[0]), (6, 7))
     left, values, _ = np.linalg.svd(matrix_of(operator))
-    weak = np.flatnonzero(values > values[0] / 10)[-1]
+    weak = np.flatnonzero(values > values[0] / 4)[-1]
     image = 30 * (left[:, weak] + 1e-3 * left[:, 0]).reshape(1, *operator.images_shape)
     return operator, image, values[weak]
 
@@ -250,11 +182,12 @@ def test_too_long_a_step_is_taken_back(n_channels, accelerated):
     nothing, too_long = 1.5 * (image**2).sum(), 1 / (1.2 * 3.0 * weak**2)
     with pytest.raises(ValueError, match="too long a step"):
         adapt(operator, image, 3.0, FREE, n_steps=10, beta=too_long, **options)
-    costs = [adapt(operator, image, 3.0, FREE, n_steps=n, **options).cost for n in range(30)]
+    costs = [adapt(operator, image, 3.0, FREE, n_steps=n, **options).cost for n in range(20)]
     assert (np.diff(costs) <= 0).all()
     assert costs[-1] < nothing
     _, least = lasso(matrix_of(operator), image, 3.0)
-    maps = adapt(operator, image, 3.0, FREE, n_steps=4000, **options)
+    n_steps = 300 if accelerated else 1000
+    maps = adapt(operator, image, 3.0, FREE, n_steps=n_steps, **options)
     assert maps.cost <= least * (1 + 5e-3)
     assert_true_to_themselves(maps, operator, image, 3.0, FREE)
 
@@ -265,7 +198,7 @@ def test_too_long_a_step_is_taken_back(n_channels, accelerated):
 def test_a_given_step_that_diverges_is_named(make, accelerated, dtype):
     operator = make(dtype)
     image = image_for(operator)
-    options = {"n_steps": 1000, "accelerated": accelerated, "beta": 50.0}
+    options = {"n_steps": 300, "accelerated": accelerated, "beta": 50.0}
     with pytest.raises(ValueError, match=r"^beta=50\.0 is too long a step"):
         adapt(operator, image, 3.0, (2, 2, 2), **options)
 
@@ -280,7 +213,7 @@ def test_a_given_step_is_used_as_it_is(make):
     assert (np.diff(costs) < 0).all()
     assert full < costs[-1]
     # Too long a one lets the cost rise.
-    with pytest.raises(ValueError, match="above that of zeros"):
+    with pytest.raises(ValueError, match="above that of zero maps"):
         adapt(operator, image, 3.0, FREE, n_steps=3, beta=5.0)
 
 
@@ -379,8 +312,8 @@ def test_switches_of_descent_come_from_the_free_solution(make):
 @pytest.mark.parametrize("shape", [(2, 2, 2), (3, 3, 3)], ids=str)
 def test_descent_costs_less_than_a_few_steps(shape, dtype):
     costs = []
-    for seed in range(12):
-        operator = Convolution(unit((9, 1, 5, 5), seed).astype(dtype), (20, 20))
+    for seed in range(8):
+        operator = Convolution(unit((9, 1, 5, 5), seed).astype(dtype), (14, 14))
         image = image_for(operator, seed + 100)
         found = adapt_by_descent(operator, image, 3.0, shape), adapt(operator, image, 3.0, shape)
         costs.append([one.cost for one in found])

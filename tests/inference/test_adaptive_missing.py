@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from reference.adapted_maps import unit
 from reference.convolution import explicit_matrix
 from sklearn.linear_model import Lasso
 
@@ -16,11 +17,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 WEIGHT, FREE = 3.0, (1, 1, 1)
 # Filters (n_filters, n_channels, h, w), image (height, width).
 SHAPES = {"grey": ((4, 1, 3, 3), (9, 8)), "colour": ((3, 3, 3, 2), (6, 5))}
-
-
-def unit(shape, seed=0):
-    filters = np.random.default_rng(seed).standard_normal(shape)
-    return filters / np.sqrt((filters**2).sum(axis=(1, 2, 3), keepdims=True))
 
 
 def explicit_unpooling(unpooling):
@@ -97,7 +93,7 @@ def test_descent_is_the_lasso_of_its_switches_over_known_pixels(make, shapes, ho
 @pytest.mark.parametrize("accelerated", [True, False], ids=["fista", "ista"])
 def test_steps_reach_the_lasso_over_known_pixels(make, shapes, hole, accelerated):
     matrix, image, known, seen = problem(make, shapes, hole)
-    n_steps = 800 if accelerated else 3000
+    n_steps = 200 if accelerated else 800
     maps = adapt(seen, image, WEIGHT, FREE, n_steps=n_steps, accelerated=accelerated)
     least = least_cost(matrix[known.ravel()], image[0][known])
     assert least * (1 - 1e-9) <= maps.cost <= least * (1 + 1e-4)

@@ -7,8 +7,7 @@ from reference.convolution import explicit_matrix
 from reference.descent import coordinate_descent, disjoint_groups
 from scipy.sparse import csr_array
 
-from skdeconv._penalty import PowerPenalty
-from skdeconv.inference import SOLVERS
+from skdeconv.inference import SOLVERS, PowerPenalty, Problem
 from skdeconv.operators import Convolution
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -16,7 +15,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 each_solver = pytest.mark.parametrize("name", list(SOLVERS))
 each_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "positive"])
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
-each_p = pytest.mark.parametrize("p", [0.5, 0.8, 1.0])
 each_nonconvex_p = pytest.mark.parametrize("p", [0.5, 0.8])
 
 
@@ -30,21 +28,20 @@ def make(filters_shape, image_shape, n_samples, dtype=np.float64, seed=0):
 
 
 def solve(name, operator, images, p, weight=5.0, positive=False, **options):
-    return SOLVERS[name].solve(operator, images, PowerPenalty(p, positive), weight, **options)
+    problem = Problem(operator, images, PowerPenalty(p, positive), weight)
+    return SOLVERS[name]().solve(problem, **options)
 
 
 @each_dtype
-@each_sign
-@each_p
+@pytest.mark.parametrize("p", [0.5, 1.0])
 @each_solver
-def test_long_rows_do_not_depend_on_their_neighbours(name, p, positive, dtype):
+def test_long_rows_do_not_depend_on_their_neighbours(name, p, dtype):
     # numpy's buffers hold 8192 numbers: a sum over more of them may depend on the rows before.
-    operator, images = make((2, 1, 3, 3), (95, 97), 3, dtype)
+    operator, images = make((2, 1, 3, 3), (91, 92), 2, dtype)
     assert images[0].size > 8192
-    options = {"positive": positive, "max_iter": 7}
-    together = solve(name, operator, images, p, **options)
-    for one in range(3):
-        alone = solve(name, operator, images[one : one + 1], p, **options)
+    together = solve(name, operator, images, p, max_iter=2)
+    for one in range(2):
+        alone = solve(name, operator, images[one : one + 1], p, max_iter=2)
         assert_array_equal(alone.maps.toarray()[0], together.maps.toarray()[one])
         for field in ("cost", "n_iter", "optimality", "converged"):
             assert getattr(alone, field)[0] == getattr(together, field)[one], field
@@ -85,11 +82,11 @@ def test_nonconvex_descent_from_any_maps_never_costs_more(name, p, positive):
 @each_nonconvex_p
 def test_nonconvex_costs_of_small_problems_are_mostly_below_plain_descent(p, positive):
     below = []
-    for seed in range(8):
+    for seed in range(5):
         operator, images = make((3, 1, 3, 3), (12, 11), 1, seed=seed)
         found = solve("coordinate_descent", operator, images, p, positive=positive)
         matrix = explicit_matrix(operator.filters, images.shape[2:])
         groups = disjoint_groups(operator.filters.shape, operator.maps_shape)
         plain = coordinate_descent(matrix, images.ravel(), p, 5.0, groups, positive=positive)[1]
         below.append(found.cost[0] <= plain)
-    assert np.count_nonzero(below) >= 6
+    assert np.count_nonzero(below) >= 4

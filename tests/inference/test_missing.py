@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.convolution import explicit_matrix
+from reference.images import collection
 from scipy.sparse import csc_array, csr_array
 from sklearn.linear_model import Lasso
 
-from skdeconv._penalty import PowerPenalty
-from skdeconv.inference import SOLVERS, InferenceResult
-from skdeconv.inference._known import solve_known
-from skdeconv.operators import Convolution, SparseOperator
+from skdeconv.inference import SOLVERS, Coding, InferenceResult, PowerPenalty, Problem, Solver
+from skdeconv.inference._missing import problems_by_mask
+from skdeconv.operators import Convolution, SparseOperator, Synthesis
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -21,7 +21,7 @@ each_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "p
 each_p = pytest.mark.parametrize("p", [0.5, 1.0], ids=["half", "one"])
 # Filters (n_filters, n_channels, h, w), image (height, width).
 SHAPES = {
-    "photo": ((4, 1, 4, 4), (13, 12)),
+    "photo": ((4, 1, 4, 4), (10, 9)),
     "colour": ((4, 3, 3, 3), (9, 8)),
     "signal": ((3, 2, 1, 6), (1, 50)),
     "larger than the image": ((2, 1, 6, 6), (4, 5)),
@@ -43,9 +43,29 @@ def make(shapes=SHAPES["colour"], n_samples=1, share=0.3, dtype=np.float64, seed
     return operator, images
 
 
+def infer(solver, operator, images, penalty, init=None, tol=1e-3, max_iter=50):
+    coding = Coding(solver, penalty, WEIGHT, tol, max_iter)
+    return coding.infer(Synthesis(operator.filters), collection(images), init)
+
+
 def solve(name, operator, images, p=1.0, positive=False, **options):
-    penalty = PowerPenalty(p, positive)
-    return solve_known(SOLVERS[name].solve, operator, images, penalty, WEIGHT, **options)
+    return infer(SOLVERS[name](), operator, images, PowerPenalty(p, positive), **options)
+
+
+class Recorder(Solver):
+    """Keeps what it is given, and marks all results with the first pixel of their images."""
+
+    def __init__(self):
+        self.calls = []
+
+    def solve(self, problem, **options):
+        """The first pixel of every image in place of all numbers."""
+        mark = problem.images[:, 0, 0, 0]
+        low_frequency = list(problem.images[:, :, :1])
+        maps = csr_array(mark[:, None])
+        result = InferenceResult(maps, mark, mark, mark, mark > 1, low_frequency)
+        self.calls.append((problem, options, result))
+        return result
 
 
 def known_rows(operator, image):
@@ -61,13 +81,6 @@ def assert_same(found, expected):
     assert_array_equal(found.maps.data, expected.maps.data)
     for field in ("cost", "n_iter", "optimality", "converged"):
         assert_array_equal(getattr(found, field), getattr(expected, field))
-
-
-def rows(result, samples):
-    fields = ("cost", "n_iter", "optimality", "converged")
-    return InferenceResult(
-        result.maps[samples], *(getattr(result, field)[samples] for field in fields)
-    )
 
 
 @each_sign
@@ -125,7 +138,7 @@ def test_nonconvex_maps_are_as_good_as_those_of_the_explicit_problem(shapes, nam
     options = {"tol": 1e-8, "max_iter": 300}
     penalty = PowerPenalty(0.5, positive)
     filled = np.where(known, images, 0)
-    expected = SOLVERS[name].solve(explicit, filled, penalty, WEIGHT, **options)
+    expected = SOLVERS[name]().solve(Problem(explicit, filled, penalty, WEIGHT), **options)
     found = solve(name, operator, images, 0.5, positive, **options)
     assert_allclose(found.cost, expected.cost, rtol=1e-6)
     if name == "coordinate_descent":
@@ -141,33 +154,65 @@ def test_each_image_is_solved_as_if_alone_and_complete_ones_as_before(name, p, d
     images[[1, 4]] = complete[[1, 4]]
     # Two images with one mask.
     images[5] = np.where(np.isnan(images[0]), np.nan, complete[5])
-    solver = SOLVERS[name].solve
-    plain = solver(operator, complete, PowerPenalty(p), WEIGHT, max_iter=7)
+    problem = Problem(operator, complete, PowerPenalty(p), WEIGHT)
+    plain = SOLVERS[name]().solve(problem, max_iter=7)
     assert_same(solve(name, operator, complete, p, max_iter=7), plain)
     found = solve(name, operator, images, p, max_iter=7)
     assert found.maps.dtype == dtype
     assert found.maps.has_sorted_indices
     assert found.maps.indices.dtype == np.int32
-    assert_same(rows(found, [1, 4]), rows(plain, [1, 4]))
+    assert_same(found.select([1, 4]), plain.select([1, 4]))
     for one in range(6):
-        assert_same(rows(found, [one]), solve(name, operator, images[[one]], p, max_iter=7))
+        assert_same(found.select([one]), solve(name, operator, images[[one]], p, max_iter=7))
 
 
 def test_without_missing_pixels_the_solver_gets_what_the_caller_gave():
-    seen = []
     operator, images = make(n_samples=2, share=0)
-    init = csr_array((2, int(np.prod(operator.maps_shape))))
+    start = np.zeros((2, int(np.prod(operator.maps_shape))))
+    start[1, 3] = 4.0
+    init, penalty = csr_array(start), PowerPenalty(0.5)
+    ((problem, start, samples),) = problems_by_mask(operator, images, penalty, 2.0, init)
+    assert problem.operator is operator
+    assert problem.images is images
+    assert problem.penalty is penalty
+    assert problem.weight == 2.0
+    assert problem.known is None
+    assert start is init
+    assert_array_equal(samples, [0, 1])
+    solver = Recorder()
+    found = infer(solver, operator, images, penalty, init=init, tol=3, max_iter=4)
+    ((problem, options, result),) = solver.calls
+    assert found is result
+    assert_array_equal(problem.images, images)
+    assert problem.penalty is penalty
+    assert problem.weight == WEIGHT
+    assert problem.known is None
+    assert_array_equal(options.pop("init").toarray(), init.toarray())
+    assert options == {"tol": 3, "max_iter": 4}
 
-    def solver(*args, **options):
-        seen.append((args, options))
-        return "result"
 
-    assert solve_known(solver, operator, images, "penalty", 2.0, init=init, tol=3) == "result"
-    ((args, options),) = seen
-    assert args[0] is operator
-    assert args[1] is images
-    assert args[2:] == ("penalty", 2.0)
-    assert options == {"init": init, "tol": 3}
+def test_each_mask_is_a_problem_without_nan():
+    operator, images = make(n_samples=4, dtype=np.float32)
+    images[2] = np.where(np.isnan(images[0]), np.nan, 7)
+    images[3] = 1
+    init = csr_array(np.ones((4, int(np.prod(operator.maps_shape)))))
+    seen = []
+    for problem, start, samples in problems_by_mask(operator, images, PowerPenalty(), 2.0, init):
+        known = ~np.isnan(images[samples])
+        assert_array_equal(problem.images, np.where(known, images[samples], 0))
+        assert problem.images.dtype == np.float32
+        assert problem.weight == 2.0
+        assert start.shape[0] == len(problem) == len(samples)
+        drawn = problem.operator.forward(np.ones((len(samples), *operator.maps_shape), np.float32))
+        if samples[0] == 3:
+            assert problem.known is None
+            assert problem.operator is operator
+        else:
+            assert_array_equal(np.broadcast_to(problem.known, known.shape), known)
+            assert_array_equal(drawn != 0, known)
+        seen.append(list(samples))
+    assert sorted(seen) == [[0, 2], [1], [3]]
+    assert init.nnz == init.shape[0] * init.shape[1]
 
 
 @each_p
@@ -180,7 +225,7 @@ def test_warm_starts_belong_to_their_images(name, p):
     for one in range(5):
         start = first.maps[[one]]
         alone = solve(name, operator, images[[one]], p, init=start, max_iter=2)
-        assert_same(rows(found, [one]), alone)
+        assert_same(found.select([one]), alone)
     if name != "half_quadratic":
         assert (found.cost <= first.cost * (1 + 1e-6)).all()
 
@@ -217,16 +262,14 @@ def test_an_image_without_known_pixels_has_no_maps(name, p):
         assert found.converged[0]
 
 
-def test_smooth_maps_are_kept_in_order():
+def test_low_frequency_maps_are_kept_in_order():
     operator, images = make(n_samples=4)
     images[2] = 0
     images[:, 0, 0, 0] = np.arange(4)
-
-    def solver(operator, images, penalty, weight, *, init):
-        mark = images[:, 0, 0, 0]
-        maps = csr_array(mark[:, None])
-        return InferenceResult(maps, mark, mark, mark, mark > 1, images[:, :, :1])
-
-    found = solve_known(solver, operator, images, None, WEIGHT)
-    for field in (found.maps.toarray().ravel(), found.cost, found.low[:, 0, 0, 0]):
+    solver = Recorder()
+    found = infer(solver, operator, images, PowerPenalty())
+    assert len(solver.calls) == 4
+    low_frequency = [maps[0, 0, 0] for maps in found.low_frequency]
+    for field in (found.maps.toarray().ravel(), found.cost, low_frequency):
         assert_array_equal(field, np.arange(4))
+    assert_array_equal(found.converged, [False, False, True, True])

@@ -8,9 +8,7 @@ from reference.descent import coordinate_descent, disjoint_groups
 from scipy.sparse import csr_array
 from sklearn.linear_model import Lasso
 
-from skdeconv._penalty import PowerPenalty
-from skdeconv.inference import SOLVERS
-from skdeconv.inference._half_quadratic import alternate
+from skdeconv.inference import SOLVERS, HalfQuadratic, PowerPenalty, Problem
 from skdeconv.operators import Convolution
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -19,7 +17,7 @@ each_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "p
 each_certified = pytest.mark.parametrize("name", ["coordinate_descent", "fista"])
 # Filters (n_filters, n_channels, h, w), image (height, width).
 SHAPES = {
-    "photo": ((4, 1, 5, 5), (16, 15)),
+    "photo": ((4, 1, 5, 5), (13, 12)),
     "colour": ((5, 3, 3, 4), (12, 10)),
     "signal": ((3, 1, 1, 7), (1, 80)),
     "larger than the image": ((2, 1, 6, 6), (4, 5)),
@@ -40,8 +38,8 @@ def make(shapes, n_samples=3, seed=0):
 
 
 def solve(name, operator, images, p=1.0, weight=5.0, positive=False, **options):
-    penalty = PowerPenalty(p, positive)
-    return SOLVERS[name].solve(operator, images, penalty, weight, **options)
+    problem = Problem(operator, images, PowerPenalty(p, positive), weight)
+    return SOLVERS[name]().solve(problem, **options)
 
 
 def optimum(operator, images, weight, positive=False):
@@ -88,7 +86,7 @@ def test_lasso_on_the_explicit_matrix_confirms_the_cost(shapes, name, positive):
 @pytest.mark.parametrize("weight", [1.0, 5.0, 20.0])
 @pytest.mark.parametrize("name", ["coordinate_descent", "fista", "half_quadratic"])
 def test_the_gap_bounds_the_distance_to_the_optimum(name, weight, positive):
-    operator, images = make(SHAPES["photo"], n_samples=1)
+    operator, images = make(((3, 1, 4, 4), (9, 8)), n_samples=1)
     best = optimum(operator, images, weight, positive)[1]
     for max_iter in (1, 2, 3, 5, 10, 30):
         options = {"weight": weight, "positive": positive, "tol": 1e-5, "max_iter": max_iter}
@@ -124,6 +122,7 @@ def test_plain_descent_is_a_fair_rival(shapes, positive):
 def test_the_penalised_cost_never_rises_at_one_beta(p, positive):
     operator, images = make(SHAPES["photo"])
     penalty, weight = PowerPenalty(p, positive), 5.0
+    problem = Problem(operator, images, penalty, weight)
     correlation = weight * operator.adjoint(images)
     smooth = np.random.default_rng(1).standard_normal(correlation.shape)
 
@@ -131,8 +130,8 @@ def test_the_penalised_cost_never_rises_at_one_beta(p, positive):
         residual = images - operator.forward(smooth)
         apart = smooth - sparse
         return [
-            weight / 2 * np.sum(r**2) + beta / 2 * np.sum(a**2) + penalty.value(x)
-            for r, a, x in zip(residual, apart, sparse, strict=True)
+            weight / 2 * np.sum(r**2) + beta / 2 * np.sum(a**2) + value
+            for r, a, value in zip(residual, apart, penalty.value(sparse), strict=True)
         ]
 
     for beta in (1.0, 6.0, 36.0, 1000.0, 1e5):
@@ -140,9 +139,8 @@ def test_the_penalised_cost_never_rises_at_one_beta(p, positive):
         for _ in range(4):
             before = smooth
             for n_steps in range(4):
-                sparse, smooth = alternate(
-                    operator, correlation, penalty, weight, beta, before, n_steps
-                )
+                solver = HalfQuadratic(cg_max_iter=n_steps)
+                sparse, smooth = solver.alternate(problem, correlation, beta, before)
                 costs.append(penalised(sparse, smooth, beta))
         costs = np.array(costs)
         assert (np.diff(costs, axis=0) <= 1e-11 * costs[:-1]).all()
@@ -153,17 +151,12 @@ def test_the_penalised_cost_never_rises_at_one_beta(p, positive):
 def test_slow_continuation_comes_close_to_the_optimum(positive):
     operator, images = make(((2, 1, 3, 3), (7, 7)), n_samples=1)
     assert np.prod(operator.maps_shape) <= 200
-    found = solve(
-        "half_quadratic",
-        operator,
-        images,
-        positive=positive,
-        beta_factor=1.4,
-        beta_max=1e4,
-        beta_repeats=10,
-        cg_max_iter=20,
-        max_iter=1000,
+    # From 1 to 1e4, as multiples of the weight.
+    solver = HalfQuadratic(
+        beta_min=1 / 5, beta_factor=1.4, beta_max=1e4 / 5, beta_repeats=10, cg_max_iter=20
     )
+    problem = Problem(operator, images, PowerPenalty(1.0, positive), 5.0)
+    found = solver.solve(problem, max_iter=1000)
     best = optimum(operator, images, 5.0, positive)[1]
     assert found.converged.all()
     assert best * (1 - 1e-10) <= found.cost[0] <= best * (1 + 1e-3)
@@ -175,21 +168,33 @@ def test_enough_conjugate_gradients_solve_the_system_of_equation_6():
     correlation = 5.0 * operator.adjoint(images)
     start = np.random.default_rng(2).standard_normal(correlation.shape)
     penalty = PowerPenalty(0.5)
-    sparse, smooth = alternate(operator, correlation, penalty, 5.0, 2.0, start, 200)
+    problem = Problem(operator, images, penalty, 5.0)
+    sparse, smooth = HalfQuadratic(cg_max_iter=200).alternate(problem, correlation, 2.0, start)
     assert_allclose(sparse, penalty.prox(start, 0.5))
     system = 5.0 * matrix.T @ matrix + 2.0 * np.eye(matrix.shape[1])
     right = correlation.reshape(2, -1) + 2.0 * sparse.reshape(2, -1)
     assert_allclose(smooth.reshape(2, -1), np.linalg.solve(system, right.T).T, atol=1e-9)
 
 
-def test_half_quadratic_runs_the_schedule_of_the_paper():
+@pytest.mark.parametrize(
+    ("solver", "weight", "first"),
+    [
+        (HalfQuadratic(), 1.0, 1.0),
+        # By default multiples of the weight.
+        (HalfQuadratic(), 5.0, 5.0),
+        # The betas of the paper at another weight.
+        (HalfQuadratic(beta_min=1 / 5, beta_max=1e5 / 5), 5.0, 1.0),
+    ],
+)
+def test_half_quadratic_runs_the_schedule_of_the_paper(solver, weight, first):
     operator, images = make(((2, 1, 3, 3), (6, 6)), n_samples=2)
-    found = solve("half_quadratic", operator, images, p=0.8)
     penalty, smooth = PowerPenalty(0.8), np.zeros((2, *operator.maps_shape))
-    correlation = 5.0 * operator.adjoint(images)
-    betas = [6.0**exponent for exponent in range(7)]
+    problem = Problem(operator, images, penalty, weight)
+    found = solver.solve(problem)
+    correlation = weight * operator.adjoint(images)
+    betas = [first * 6.0**exponent for exponent in range(7)]
     for beta in betas:
-        _, smooth = alternate(operator, correlation, penalty, 5.0, beta, smooth, 2)
+        _, smooth = HalfQuadratic().alternate(problem, correlation, beta, smooth)
     assert (found.n_iter == len(betas)).all()
     expected = csr_array(penalty.prox(smooth, 1 / betas[-1]).reshape(2, -1))
     assert_allclose(found.maps.toarray(), expected.toarray(), rtol=1e-12)

@@ -1,5 +1,8 @@
 """Operators that follow each other, against the product of their explicit matrices."""
 
+import functools
+from operator import matmul
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +10,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.convolution import explicit_matrix
 from reference.pooling import unpooling_matrix
+from scipy.sparse import csc_array
 
-from skdeconv.operators import Composition, Convolution, Unpooling, compose, pool
+from skdeconv.operators import (
+    Composition,
+    Convolution,
+    Masked,
+    SparseOperator,
+    Unpooling,
+    compose,
+    pool,
+)
 
 # Shapes (n_filters, n_channels, h, w) from the top down, and the image (height, width).
 STACKS = {
@@ -231,6 +243,35 @@ def test_compositions_compose(layers, image_shape):
     for cut in range(1, len(operators)):
         nested = Composition(Composition(*operators[:cut]), Composition(*operators[cut:]))
         assert_is_the_matrix(nested, multiplied(matrices))
+
+
+@each_dtype
+@each_network
+def test_operators_are_multiplied(layers, image_shape, dtype):
+    operators, matrices = network(layers, image_shape, dtype)
+    tol = 500 * np.finfo(dtype).eps if dtype == np.float32 else 1e-12
+    for cut in range(len(operators) - 1):
+        upper, lower = operators[cut : cut + 2]
+        pair = upper @ lower
+        assert pair.images_shape == upper.images_shape
+        assert pair.maps_shape == lower.maps_shape
+        assert pair.dtype == np.result_type(upper.dtype, lower.dtype)
+        assert_is_the_matrix(pair, multiplied(matrices[cut : cut + 2]), tol)
+    whole = functools.reduce(matmul, operators)
+    assert whole.images_shape == operators[0].images_shape
+    assert whole.maps_shape == operators[-1].maps_shape
+    assert whole.dtype == dtype
+    assert_is_the_matrix(whole, multiplied(matrices), tol)
+
+
+def test_masked_and_sparse_operators_are_multiplied():
+    (lower, pooled, upper), matrices = network(*NETWORKS["ragged"])
+    known = draw(lower.images_shape, seed=3) > 0
+    matrix = known.reshape(-1, 1) * multiplied(matrices)
+    assert_is_the_matrix(Masked(lower, known) @ pooled @ upper, matrix)
+    assert_is_the_matrix(Masked(None, known) @ lower @ pooled @ upper, matrix)
+    rows = SparseOperator(csc_array(matrices[0]), lower.images_shape, lower.maps_shape)
+    assert_is_the_matrix(rows @ (pooled @ upper), multiplied(matrices))
 
 
 @each_network

@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from reference.pooling import pool_by_loops, unpooling_matrix
 
-from skdeconv.operators import (
-    Unpooling,
-    check_switches,
-    flat_switches,
-    pool,
-    pooled_shape,
-    unpool,
-)
+from skdeconv.operators import Unpooling, check_switches, flat_switches, pool, pooled_shape, unpool
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
 # Maps (n_maps, height, width), and a block's (rows, columns, neighbouring maps).
@@ -323,3 +316,9 @@ def test_what_pooling_gives_is_legal(maps_shape, shape):
     for seed in range(5):
         switches = pool(draw((1, *maps_shape), seed), shape)[1][0]
         assert check_switches(switches, shape, maps_shape) is switches
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.complex128])
+def test_maps_of_another_type_are_refused(dtype):
+    with pytest.raises(TypeError, match=f"float32 or float64, got {np.dtype(dtype)}"):
+        pool(np.zeros((1, 2, 4, 4), dtype), (2, 2, 2))

@@ -2,7 +2,25 @@
 
 import numpy as np
 
+from skdeconv import AdaptiveDeconvNet
 from skdeconv.operators import Convolution, Unpooling
+
+OPTIONS = {
+    "filter_size": 3, "pooling": (2, 2, 2), "lam": 4.0, "n_inference_steps": 5, "max_iter": 1,
+    "random_state": 0,
+}  # fmt: skip
+
+
+def net_of(*n_filters, **options):
+    """A small net, whose codes tests look at."""
+    return AdaptiveDeconvNet(n_filters, **OPTIONS | options)
+
+
+def assert_unit_norms(net):
+    """Require filters of norm 1 in all layers."""
+    for filters in net.filters_:
+        norms = np.linalg.norm(filters.reshape(len(filters), -1), axis=1)
+        np.testing.assert_allclose(norms, 1, rtol=1e-6)
 
 
 def operators_of(net, code, i, layer):
@@ -28,11 +46,12 @@ def dense_maps(code, i, layer):
 def draw(net, code, i, layer, maps=None, to="pixels"):
     """What maps of a layer, by default the code's, draw with the switches of image i.
 
-    In pixels, or in the first layer, whose own maps stay as they are.
+    In pixels, or as maps of a lower layer such as "layer1"; its own maps stay as they are.
     """
     drawn = (dense_maps(code, i, layer) if maps is None else maps)[None]
     operators = operators_of(net, code, i, layer)
-    for operator in reversed(operators[to == "layer1" :]):
+    first = 0 if to == "pixels" else 2 * int(to.removeprefix("layer")) - 1
+    for operator in reversed(operators[first:]):
         drawn = operator.forward(drawn)
     return drawn[0].transpose(1, 2, 0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csc_array
 
-from skdeconv._penalty import PowerPenalty
+from skdeconv.inference import PowerPenalty
 
 
 def disjoint_groups(filters_shape, maps_shape):
@@ -43,7 +43,7 @@ def coordinate_descent(
             if change.any():
                 values[group] = found
                 residual -= atoms @ change
-        before, cost = cost, weight / 2 * residual @ residual + penalty.value(values)
+        before, cost = cost, weight / 2 * residual @ residual + penalty.terms(values).sum()
         if before - cost <= tol * cost:
             break
     return values, cost

@@ -20,8 +20,9 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from reference.interruptions import GREY, assert_equal, estimator_of, outcome, unchanged
-from skdeconv._adaptive import _encode
-from skdeconv.inference import _pass
+from skdeconv._utils import parallel
+from skdeconv.inference import _coding
+from skdeconv.networks import _encoding
 
 KIND, FOLDER, *CALLS = sys.argv[1:]
 # Whoever removes it is the one.
@@ -70,7 +71,7 @@ def fated(fate):
 
     def run(*args):
         def task():
-            return _pass._run(*args)
+            return parallel._run(*args)
 
         if os.getpid() == here:
             raise AssertionError("no worker runs it")
@@ -86,7 +87,7 @@ def fated(fate):
 def meet(fate, estimator, method, images):
     """Make a call in which a worker meets its fate."""
     Path(MARK).touch()
-    _pass._run = fated(globals()[fate])
+    parallel._run = fated(globals()[fate])
     with unchanged(estimator), pytest.raises(ERRORS[fate]):
         getattr(estimator, method)(images)
     assert not os.path.exists(MARK)
@@ -97,9 +98,8 @@ def main():
     # Shells tell the jobs that they run in the background to ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Chunks of a few small images, so that each call has tasks for both workers.
-    _pass._CHUNK, _encode._CHUNK = 800, 1
-    estimator = estimator_of(KIND).set_params(n_jobs=2)
-    estimator.set_params(**{estimator._form: "maps"})
+    _coding._CHUNK, _encoding._CHUNK = 800, 1
+    estimator = estimator_of(KIND).set_params(n_jobs=2, output="maps")
     with joblib.parallel_config("sequential"):
         estimator.fit(IMAGES)
         if hasattr(estimator, "partial_fit"):

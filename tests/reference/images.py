@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skdeconv._collection import Images
 from skdeconv.datasets import make_sparse_images
+from skdeconv.layouts import Images
 
 
 def images_of(*shape, n_samples=4, **options):

@@ -1,0 +1,1 @@
+"""Utilities: validation, parallelism, persistence, callbacks and warnings."""

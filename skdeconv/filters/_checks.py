@@ -1,0 +1,66 @@
+"""Validation of filter size, connectivity and initial filters."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from skdeconv._utils.validation import check_integer
+
+
+def check_filter_size(filter_size, height, name="filter_size") -> tuple[int, int]:
+    """Check a filter size and return (h, w); an integer stands for (1, size) if height is 1."""
+    if isinstance(filter_size, tuple | list):
+        if len(filter_size) != 2:
+            raise ValueError(f"{name} must be an integer or a pair, got {filter_size!r}.")
+        h, w = (check_integer(name, size, min_val=1) for size in filter_size)
+        return h, w
+    if not isinstance(filter_size, Integral):
+        raise TypeError(f"{name} must be an integer or a pair, got {filter_size!r}.")
+    size = check_integer(name, filter_size, min_val=1)
+    return (1 if height == 1 else size), size
+
+
+def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None:
+    """Check that connectivity is None or a boolean array with a True in every row."""
+    if connectivity is None:
+        return None
+    try:
+        array = np.asarray(connectivity)
+    except ValueError as error:
+        raise ValueError(f"connectivity must not be ragged, got {connectivity!r}.") from error
+    if array.dtype != bool:
+        raise TypeError(
+            f"connectivity must be a boolean array of shape (n_filters, n_channels), or None; got "
+            f"{connectivity!r}."
+        )
+    if array.shape != (n_filters, n_channels):
+        raise ValueError(
+            f"connectivity must be of shape (n_filters, n_channels) = {(n_filters, n_channels)}, "
+            f"got {array.shape}."
+        )
+    if not array.any(axis=1).all():
+        rows = np.flatnonzero(~array.any(axis=1)).tolist()
+        raise ValueError(
+            f"connectivity must connect every filter to a channel; rows {rows} are all False."
+        )
+    return array
+
+
+def check_filters(name, filters, shape, dtype) -> np.ndarray:
+    """Check filters of the given public shape; returns them as (n_filters, n_channels, h, w)."""
+    if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
+        raise TypeError(f"{name} must be an array of filters of shape {shape}, got {filters!r}.")
+    try:
+        array = check_array(
+            filters, dtype=[np.float64, np.float32], allow_nd=True, ensure_2d=False, input_name=name
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of filters of shape {shape}: {error}") from error
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2)).astype(dtype)

@@ -1,0 +1,141 @@
+"""Non-zero coefficients of maps, and products with the matrix P of shifted maps."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+# Maximum size of the array of patches that are summed at once.
+_PATCHES = 2**22
+
+
+class Spikes:
+    """Non-zero coefficients of a stack of maps, sorted by image, row and column.
+
+    Parameters
+    ----------
+    maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        The maps, C order of (n_filters, map_height, map_width).
+    filters_shape : tuple of int
+        (n_filters, n_channels, h, w).
+    images_shape : tuple of int
+        (n_channels, height, width).
+    """
+
+    # Arrays with one entry per coefficient.
+    PARTS = ("sample", "kernel", "y", "x", "values")
+
+    def __init__(self, maps, filters_shape, images_shape):
+        self.n_filters, self.n_channels, self.h, self.w = filters_shape
+        self.height, self.width = images_shape[1:]
+        rows, columns = self.height + self.h - 1, self.width + self.w - 1
+        sample = np.repeat(np.arange(maps.shape[0]), np.diff(maps.indptr))
+        kernel, position = np.divmod(maps.indices.astype(np.int64), rows * columns)
+        order = np.lexsort((position, sample))
+        self.sample, self.kernel = sample[order], kernel[order]
+        self.y, self.x = np.divmod(position[order], columns)
+        self.values = maps.data[order].astype(np.float64)
+
+    def correlation(self):
+        """Correlation of maps: sum of z_k[u] z_k'[u + d] over u, (K, K, 2h - 1, 2w - 1)."""
+        n_filters, h, w = self.n_filters, self.h, self.w
+        # Padding between rows and images prevents windows from extending into the next one.
+        line = self.sample * (self.height + 2 * h) + self.y
+        stride = self.width + 3 * w
+        key = line * stride + self.x
+        first, last = np.empty((2, h, len(key)), dtype=np.int64)
+        first[0] = np.arange(1, len(key) + 1)
+        for dy in range(h):
+            last[dy] = np.searchsorted(key, key + dy * stride + w - 1, side="right")
+            if dy:
+                first[dy] = np.searchsorted(key, key + dy * stride - (w - 1))
+        count = (last - first).ravel()
+        one = np.repeat(np.tile(np.arange(len(key)), h), count)
+        other = np.arange(count.sum()) + np.repeat(first.ravel() - np.cumsum(count) + count, count)
+        dy, dx = self.y[other] - self.y[one], self.x[other] - self.x[one]
+        bin_ = ((self.kernel[one] * n_filters + self.kernel[other]) * h + dy) * (2 * w - 1)
+        half = np.bincount(
+            bin_ + dx + w - 1,
+            weights=self.values[one] * self.values[other],
+            minlength=n_filters * n_filters * h * (2 * w - 1),
+        ).reshape(n_filters, n_filters, h, 2 * w - 1)
+        full = np.zeros((n_filters, n_filters, 2 * h - 1, 2 * w - 1))
+        full[:, :, h - 1 :] = half
+        full[:, :, :h] += half.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+        energy = np.bincount(self.kernel, weights=self.values**2, minlength=n_filters)
+        full[np.arange(n_filters), np.arange(n_filters), h - 1, w - 1] += energy
+        return full
+
+    def unseen(self, known):
+        """Rows of P for pixels outside of the images, and for missing pixels.
+
+        ``known`` is boolean, of shape (n_samples, height, width).
+        """
+        h, w = self.h, self.w
+        # The filters of most coefficients cover known pixels only.
+        cut = np.flatnonzero(~self._over_windows(np.logical_and, known))
+        under = self._under(chosen=cut)
+        spike, tap = np.nonzero(~self._bordered(known).ravel()[under])
+        _, pixel = np.unique(under[spike, tap], return_inverse=True)
+        tap += self.kernel[cut][spike] * h * w
+        shape = (int(pixel.max(initial=-1)) + 1, self.n_filters * h * w)
+        return csr_array((self.values[cut][spike], (pixel, tap)), shape=shape)
+
+    def keep_seen(self, known):
+        """Drop coefficients whose filters cover no known pixel; ``known`` is as in ``unseen``."""
+        seen = self._over_windows(np.logical_or, known)
+        self.sample, self.kernel = self.sample[seen], self.kernel[seen]
+        self.y, self.x, self.values = self.y[seen], self.x[seen], self.values[seen]
+
+    def _over_windows(self, function, known):
+        """Reduce ``known`` over the pixels under each coefficient's filter; False outside."""
+        lines = self._bordered(known)
+        for axis, taps, size in ((1, self.h, self.height), (2, self.w, self.width)):
+            ahead = (slice(None),) * axis
+            shifted = [lines[*ahead, tap : tap + size + taps - 1] for tap in range(taps)]
+            lines = function.reduce(shifted)
+        return lines[self.sample, self.y, self.x]
+
+    def _bordered(self, known):
+        return np.pad(known, ((0, 0), (self.h - 1, self.h - 1), (self.w - 1, self.w - 1)))
+
+    def patch_sums(self, images, margin=(0, 0)):
+        """P^T y: for each filter, the sum of its coefficients times patches, (K * h * w, C).
+
+        ``margin`` enlarges the patches on every side, in rows and columns.
+        """
+        padded, under = self._padded(images, margin), self._under(margin)
+        size = under.shape[1] * self.n_channels
+        sums = np.zeros((self.n_filters, size))
+        step = max(1, _PATCHES // size)
+        for first in range(0, len(under), step):
+            block = slice(first, first + step)
+            patches = padded[under[block]].reshape(-1, size)
+            chosen = (self.values[block], (self.kernel[block], np.arange(len(patches))))
+            sums += csr_array(chosen, shape=(self.n_filters, len(patches))) @ patches
+        return sums.reshape(-1, self.n_channels)
+
+    def reconstruct(self, flat, n_samples):
+        """P f: the images reconstructed with filters of shape (K * h * w, C); channels first."""
+        rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
+        taps = flat.reshape(self.n_filters, self.h * self.w, self.n_channels)[self.kernel]
+        under = self._under().ravel()
+        padded = np.empty((self.n_channels, n_samples * rows * columns))
+        for channel, plane in enumerate(padded):
+            weights = (self.values[:, None] * taps[:, :, channel]).ravel()
+            plane[:] = np.bincount(under, weights=weights, minlength=len(plane))
+        images = padded.reshape(self.n_channels, n_samples, rows, columns).swapaxes(0, 1)
+        return images[:, :, self.h - 1 : rows - self.h + 1, self.w - 1 : columns - self.w + 1]
+
+    def _under(self, margin=(0, 0), chosen=slice(None)):
+        """Indices of the pixels in the padded stack under each coefficient's filter."""
+        h, w = self.h + 2 * margin[0], self.w + 2 * margin[1]
+        rows, columns = self.height + self.h + h - 2, self.width + self.w + w - 2
+        corner = ((self.sample * rows + self.y) * columns + self.x)[chosen]
+        return corner[:, None] + (np.arange(h)[:, None] * columns + np.arange(w)).ravel()
+
+    def _padded(self, images, margin=(0, 0)):
+        """Pixels of the padded stack as rows, with channels last."""
+        above, left = self.h - 1 + margin[0], self.w - 1 + margin[1]
+        last = np.pad(images, ((0, 0), (0, 0), (above, above), (left, left))).transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(last).reshape(-1, self.n_channels)

@@ -1,0 +1,179 @@
+"""Sufficient statistics of the filters, computed from the non-zero coefficients of maps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from scipy.sparse import csr_array
+
+from skdeconv.filters._spikes import Spikes
+
+# Sweeps over the filters, and projected gradient steps per filter and sweep.
+_SWEEPS, _STEPS = 3, 3
+
+
+class Statistics:
+    r"""Sufficient statistics of the filters for given maps: Gram matrix and cross products.
+
+    With P the matrix of shifted maps, :math:`F z = P f`, the squared error
+    :math:`\|P f - y\|^2` summed over images is :math:`f^T G f - 2 f^T b` plus a constant, where
+    :math:`G = \sum P^T P` and :math:`b = \sum P^T y` are sums over images and mini-batches.
+    Images may differ in size. Rows of missing pixels are dropped from P and y. All channels share
+    one G: if a pixel is missing from some channels only, its values are imputed with the
+    reconstruction by the current filters. The resulting squared error majorises that of the known
+    pixels and equals it at the current filters, so minimising it does not increase the latter.
+
+    Parameters
+    ----------
+    filters_shape : tuple of int
+        (n_filters, n_channels, h, w).
+
+    Attributes
+    ----------
+    gram : ndarray of shape (n_filters * h * w, n_filters * h * w), float64
+        G, divided by ``scale``.
+    cross : ndarray of shape (n_filters * h * w, n_channels), float64
+        b, divided by ``scale``.
+    scale : float
+        Common factor, which makes fading a scalar operation.
+    """
+
+    def __init__(self, filters_shape):
+        n_filters, n_channels, h, w = filters_shape
+        self.filters_shape = tuple(filters_shape)
+        size = n_filters * h * w
+        self.gram = np.zeros((size, size))
+        self.cross = np.zeros((size, n_channels))
+        self.scale = 1.0
+
+    def fade(self, factor: float) -> None:
+        """Multiply the statistics by the forgetting factor, 0 <= factor <= 1."""
+        self.scale *= factor
+        if self.scale < 1e-10:
+            self.gram *= self.scale
+            self.cross *= self.scale
+            self.scale = 1.0
+
+    def add(self, maps: csr_array, images: np.ndarray, flat: np.ndarray | None = None) -> None:
+        """Add the statistics of a mini-batch of images and their maps.
+
+        Parameters
+        ----------
+        maps : csr_array of shape (n_samples, n_filters * map_height * map_width)
+            The maps, C order of (n_filters, map_height, map_width).
+        images : ndarray of shape (n_samples, n_channels, height, width)
+            The images; NaN marks missing pixels.
+        flat : ndarray of shape (n_filters * h * w, n_channels), default=None
+            The filters of the maps. Required if a pixel is missing from some channels only.
+        """
+        spikes = Spikes(maps, self.filters_shape, images.shape[1:])
+        missing = np.isnan(images)
+        known = ~missing.all(axis=1)
+        if missing.any():
+            # Adding and subtracting their statistics would leave rounding errors.
+            spikes.keep_seen(known)
+            fill = spikes.reconstruct(flat, len(images)) if (missing & known[:, None]).any() else 0
+            images = np.where(missing, known[:, None] * fill, images)
+        n_filters, _, h, w = self.filters_shape
+        view = self.gram.reshape(n_filters, h, w, n_filters, h, w)
+        view += _toeplitz(spikes.correlation() / self.scale, h, w)
+        unseen = spikes.unseen(known)
+        lost = (unseen.T @ unseen).tocoo()
+        self.gram[lost.row, lost.col] -= lost.data / self.scale
+        self.cross += spikes.patch_sums(images) / self.scale
+
+    def rescale(self, norms: np.ndarray) -> None:
+        """Update the statistics for maps multiplied by ``norms``, one factor per filter."""
+        factor = np.repeat(norms, len(self.gram) // len(norms))
+        self.gram *= factor[:, None] * factor
+        self.cross *= factor[:, None]
+
+    def anchor(self, weight: float, flat: np.ndarray) -> None:
+        """Add the statistics of earlier data for which only the learned filters are known.
+
+        The earlier data is assumed to have the same Gram matrix, up to the factor ``weight``, and
+        the filters as its least-squares solution.
+
+        Parameters
+        ----------
+        weight : float
+            Weight of the earlier data relative to the present statistics.
+        flat : ndarray of shape (n_filters * h * w, n_channels)
+            The filters learned from the earlier data.
+        """
+        self.cross += weight * (self.gram @ flat)
+        self.gram *= 1 + weight
+
+    def clear(self, kernels: np.ndarray, flat: np.ndarray) -> None:
+        """Remove the maps of some filters, and subtract their reconstruction from the images.
+
+        Parameters
+        ----------
+        kernels : ndarray of int
+            Indices of these filters.
+        flat : ndarray of shape (n_filters * h * w, n_channels)
+            All filters, as used to infer the maps.
+        """
+        taps = len(self.gram) // self.filters_shape[0]
+        rows = (np.asarray(kernels)[:, None] * taps + np.arange(taps)).ravel()
+        self.cross -= self.gram[:, rows] @ flat[rows]
+        self.gram[rows], self.gram[:, rows], self.cross[rows] = 0, 0, 0
+
+    def descend(self, flat: np.ndarray, mask: np.ndarray | float) -> np.ndarray:
+        """Lower the error by block coordinate descent, each filter within the unit ball.
+
+        Parameters
+        ----------
+        flat : ndarray of shape (n_filters * h * w, n_channels), float64
+            The filters, which are changed in place.
+        mask : ndarray of the shape of ``flat``, or 1.0
+            Zero where a filter is not connected to a channel.
+
+        Returns
+        -------
+        flat : ndarray of shape (n_filters * h * w, n_channels)
+            Filters after projected gradient steps, which do not increase the error.
+        """
+        taps = len(flat) // self.filters_shape[0]
+        lengths = _step_lengths(self.gram, taps)
+        for k in np.tile(np.flatnonzero(lengths), _SWEEPS):
+            rows = slice(k * taps, (k + 1) * taps)
+            block, one = self.gram[rows, rows], flat[rows]
+            rest = self.cross[rows] - self.gram[rows] @ flat + block @ one
+            for _ in range(_STEPS):
+                one = one + lengths[k] * (rest - block @ one)
+                one *= mask if np.isscalar(mask) else mask[rows]
+                one /= max(1.0, float(np.linalg.norm(one)))
+            flat[rows] = one
+        return flat
+
+    def state(self) -> dict:
+        """Plain values and arrays that ``restore`` takes."""
+        return {"scale": self.scale, "gram": self.gram, "cross": self.cross}
+
+    def restore(self, state: dict) -> None:
+        """Take over the statistics of another problem; arrays are copied."""
+        self.scale = state["scale"]
+        # np.array, because a copy of an array that is mapped from a file would be mapped too.
+        self.gram, self.cross = np.array(state["gram"]), np.array(state["cross"])
+
+
+def _toeplitz(correlation, h, w):
+    """View of the correlation as the Gram matrix without borders, (K, h, w, K, h, w)."""
+    one, other, down, right = correlation.strides
+    return as_strided(
+        correlation[:, :, h - 1 :, w - 1 :],
+        shape=(len(correlation), h, w, len(correlation), h, w),
+        strides=(one, down, right, other, -down, -right),
+        writeable=False,
+    )
+
+
+def _step_lengths(gram, taps):
+    """Reciprocals of upper bounds on the norms of the diagonal blocks; zero for unused filters."""
+    blocks = np.stack([gram[k : k + taps, k : k + taps] for k in range(0, len(gram), taps)])
+    # (sum of the eighth powers of the eigenvalues)^(1/8), at most some tens of percent too large.
+    largest = np.abs(blocks).max(axis=(1, 2))
+    fourth = np.linalg.matrix_power(blocks / np.where(largest > 0, largest, 1)[:, None, None], 4)
+    bound = largest * np.linalg.norm(fourth.reshape(len(blocks), -1), axis=1) ** 0.25
+    return np.divide(1.0, bound, out=np.zeros_like(bound), where=bound > 0)

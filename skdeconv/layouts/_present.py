@@ -1,0 +1,160 @@
+"""Conversion of codes to and from their public forms: rows, stacks of maps, ``SparseMaps``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.sparse import csr_array, hstack, issparse, vstack
+from sklearn.utils.validation import check_array
+
+from skdeconv.layouts._codes import codes_of_rows, reordered, rows_of, rows_of_codes
+from skdeconv.layouts._images import check_range, in_native_order, is_image_list, largest_modulus
+from skdeconv.layouts._sparse_maps import SparseMaps
+
+
+def present_codes(codes, maps_shape, output, sparse_output, low_frequency=None):
+    """Convert codes to the form given by ``output`` and ``sparse_output``.
+
+    Parameters
+    ----------
+    codes : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        The sparse maps.
+    maps_shape : tuple of int
+        (n_filters, map_height, map_width).
+    output : {"rows", "maps"}
+        Rows (n_samples, map_height * map_width * n_filters), dense or CSR, or maps (n_samples,
+        map_height, map_width, n_filters), dense or ``SparseMaps``.
+    sparse_output : bool
+        Whether the result is sparse.
+    low_frequency : list of ndarray of shape (n_channels, map_height, map_width), default=None
+        Low-frequency maps of each image, which are appended to rows with the channels last.
+
+    Returns
+    -------
+    result : ndarray, csr_array or SparseMaps
+        The codes in the given form.
+    """
+    rows = rows_of_codes(codes, maps_shape)
+    if output == "rows":
+        if low_frequency is not None:
+            rows = _with_low_frequency(rows, np.stack(low_frequency))
+        return rows if sparse_output else rows.toarray()
+    n_filters, height, width = maps_shape
+    if not sparse_output:
+        return rows.toarray().reshape(len(codes.indptr) - 1, height, width, n_filters)
+    return maps_of_rows(rows, (height, width, n_filters))
+
+
+def present_mixed(codes, maps_shapes) -> SparseMaps:
+    """Convert codes of images of different sizes to ``SparseMaps``.
+
+    Parameters
+    ----------
+    codes : csr_array of shape (n_samples, n_coefficients)
+        The sparse maps, each row in C order of its own (n_filters, map_height, map_width).
+    maps_shapes : list of tuple of int
+        (n_filters, map_height, map_width) of each image.
+    """
+    maps = []
+    for i, shape in enumerate(maps_shapes):
+        row = rows_of_codes(rows_of(codes, [i], math.prod(shape)), shape)
+        maps += maps_of_rows(row, (*shape[1:], shape[0])).maps
+    return SparseMaps(maps, [shape[1:] for shape in maps_shapes])
+
+
+def maps_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> SparseMaps:
+    """Convert rows in public order to maps of shape (map_height, map_width, n_filters)."""
+    height, width, n_filters = maps_shape
+    rows, size = csr_array(rows), (height * width, n_filters)
+    maps = [csr_array(rows[[i]].reshape(size)) for i in range(rows.shape[0])]
+    for one in maps:
+        one.indices, one.indptr = one.indices.astype(np.int32), one.indptr.astype(np.int32)
+    return SparseMaps(maps, [(height, width)] * len(maps))
+
+
+def _with_low_frequency(rows, maps):
+    """Append low-frequency maps to rows, with 32-bit indices if the matrix is small enough."""
+    dense = csr_array(maps.transpose(0, 2, 3, 1).reshape(len(maps), -1))
+    joined = hstack([rows, dense], format="csr")
+    return reordered(joined, joined.indices)
+
+
+def map_shape_of(codes):
+    """(map_height, map_width) of maps, None for rows."""
+    if isinstance(codes, SparseMaps):
+        return codes.map_shapes[0] if len(codes) else None
+    return codes.shape[1:3] if getattr(codes, "ndim", 2) == 4 else None
+
+
+def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
+    """Check codes in any form that ``present_codes`` returns, and convert them back.
+
+    Returns
+    -------
+    codes : csr_array of shape (n_samples, n_filters * map_height * map_width)
+        The sparse maps.
+    low_frequency : ndarray of shape (n_samples, *low_frequency_shape) or None
+        The low-frequency maps of rows; None without ``low_frequency_shape``, and for maps, which do
+        not include them.
+
+    Raises
+    ------
+    ValueError
+        If the width of rows or the shape of maps does not match.
+    """
+    n_filters, height, width = maps_shape
+    size = n_filters * height * width
+    n_low = 0 if low_frequency_shape is None else math.prod(low_frequency_shape)
+    if isinstance(X, SparseMaps):
+        X, n_low = _rows_of_sparse_maps(X, maps_shape), 0
+    elif not issparse(X) and getattr(X, "ndim", 2) > 2:
+        if X.ndim != 4 or X.shape[1:] != (height, width, n_filters):
+            raise ValueError(
+                f"X has shape {X.shape}; expected maps of shape (n_samples, {height}, {width}, "
+                f"{n_filters}), or rows of {size + n_low} features."
+            )
+        X, n_low = X.reshape(len(X), -1), 0
+    X = check_array(
+        in_native_order(X),
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        estimator=estimator,
+        input_name="X",
+    )
+    check_range(largest_modulus(X.data if issparse(X) else X), X.dtype, power=1)
+    if X.shape[1] != size + n_low:
+        more = f" + {n_low} of the low-frequency maps" if n_low else ""
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{size + n_low} = {height} x {width} positions x {n_filters} filters{more}."
+        )
+    low_frequency = None
+    if n_low:
+        n_channels, *low_size = low_frequency_shape
+        low_frequency = X[:, size:].toarray() if issparse(X) else X[:, size:]
+        low_frequency = low_frequency.reshape(-1, *low_size, n_channels).transpose(0, 3, 1, 2)
+    return codes_of_rows(csr_array(X[:, :size]), maps_shape), low_frequency
+
+
+def _rows_of_sparse_maps(maps, maps_shape):
+    """Convert ``SparseMaps`` of one shape to rows in public order."""
+    n_filters, height, width = maps_shape
+    for one, shape in zip(maps.maps, maps.map_shapes, strict=True):
+        if shape != (height, width) or one.shape[1] != n_filters:
+            raise ValueError(
+                f"X holds maps of shape {(*shape, one.shape[1])}; expected "
+                f"{(height, width, n_filters)}."
+            )
+    if not len(maps):
+        raise ValueError("X holds maps of 0 samples; at least one is required.")
+    size = n_filters * height * width
+    return vstack([one.reshape((1, size)) for one in maps.maps], format="csr")
+
+
+def one_by_one(codes):
+    """Iterate over codes of single images, if images differ in size; otherwise None."""
+    if isinstance(codes, SparseMaps):
+        mixed = len(set(codes.map_shapes)) > 1
+        return (codes[[i]] for i in range(len(codes))) if mixed else None
+    return (np.asarray(one)[None] for one in codes) if is_image_list(codes) else None
