@@ -36,7 +36,9 @@ class Pooling:
             parts = [_largest_coefficients(maps, *grid) for grid in self.grids]
         else:
             maps = maps**2 if self.kind == "energy" else maps
-            parts = self._sums(maps)
+            # OpenBLAS sometimes raises the floating-point flag "invalid" for finite factors.
+            with np.errstate(invalid="ignore"):
+                parts = list(self._sums(maps))
         return np.concatenate([part.reshape(len(maps), -1) for part in parts], axis=1)
 
     def sparse(self, maps: csr_array) -> np.ndarray:

@@ -294,3 +294,16 @@ def test_integers_and_floats_agree():
             rows = SpatialPyramid(**options).fit_transform(form)
             assert rows.dtype == np.float64
             assert_allclose(rows, expected, rtol=1e-12)
+
+
+def test_a_product_that_raises_the_flag_invalid_does_not_warn(monkeypatch):
+    maps, matmul = draw_maps(2, 4, 4, 2), np.matmul
+    pyramid = SpatialPyramid(levels=(1, 2)).fit(maps)
+    expected = pyramid.transform(maps)
+
+    def flagged(*args):
+        np.float32(np.inf) - np.float32(np.inf)
+        return matmul(*args)
+
+    monkeypatch.setattr(np, "matmul", flagged)
+    assert_array_equal(pyramid.transform(maps), expected)
