@@ -27,7 +27,7 @@ from skdeconv.layouts import (
 from skdeconv.operators import LowFrequencySynthesis, Synthesis, zeros_for_nan
 
 
-def _has_low_frequency(estimator):
+def _needs_low_frequency(estimator):
     if estimator.low_frequency:
         return True
     raise AttributeError("to_low_frequency needs low_frequency=True.")
@@ -127,7 +127,7 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         maps, _ = check_codes(self, codes, maps_shape, self._low_frequency_shape())
         return present_codes(maps, maps_shape, "maps", False)
 
-    @available_if(_has_low_frequency)
+    @available_if(_needs_low_frequency)
     def to_low_frequency(self, codes: ArrayLike) -> np.ndarray:
         """Extract the low-frequency maps that ``low_frequency`` appends to rows of codes.
 

@@ -104,8 +104,8 @@ class Coding:
         results, places = [], []
         parts = problems_by_mask(operator, stack, self.penalty, self.weight, init, self.unit)
         for problem, start, samples in parts:
-            limits = {"tol": self.tol, "max_iter": self.max_iter}
-            results.append(solver.solve(problem, init=start, **limits))
+            result = solver.solve(problem, init=start, tol=self.tol, max_iter=self.max_iter)
+            results.append(result)
             places.append(samples)
         return concatenated(results, places)
 
