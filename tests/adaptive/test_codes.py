@@ -1,19 +1,16 @@
 """Codes of an adaptive network: layouts, optima, what they draw, and scikit-learn's tools."""
 
-import pickle
 from copy import deepcopy
 
 import numpy as np
 import pytest
 from reference.adaptive import costs_of, dense_maps, draw, net_of
+from reference.contract import check_copies
 from reference.images import images_of
 from scipy.sparse import csr_array
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
-from sklearn.utils.validation import check_is_fitted
 
 from skdeconv import DeconvNetLayer, SparseMaps
 from skdeconv.operators import compose
@@ -239,11 +236,4 @@ def test_searches_before_a_classifier():
 
 
 def test_clones_and_pickles(net, images):
-    copy = clone(net)
-    with pytest.raises(NotFittedError):
-        check_is_fitted(copy)
-    assert copy.get_params() == net.get_params()
-    codes = net.transform(images)
-    np.testing.assert_array_equal(copy.fit(images).transform(images), codes)
-    np.testing.assert_array_equal(clone(net).fit_transform(images), codes)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).transform(images), codes)
+    check_copies(net, images)

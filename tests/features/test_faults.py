@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from reference.faults import INHERITED, check_each, refuse_each, table
+from reference.faults import INF, INHERITED, NAN, check_each, refuse_each, table
 from reference.features import draw_maps
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
@@ -13,7 +13,6 @@ from sklearn.exceptions import NotFittedError
 from skdeconv import SparseMaps
 from skdeconv.features import BagOfFeatures, SpatialPyramid
 
-NAN, INF = float("nan"), float("inf")
 MAPS = draw_maps(4, 8, 8, 2)
 BAG = {"n_words": 3, "patch_size": 4, "pool": 2, "random_state": 0}
 

@@ -1,23 +1,21 @@
 """Codes of all layers, what they draw, and the net among scikit-learn's tools."""
 
-import pickle
 import warnings
 from copy import deepcopy
 
 import numpy as np
 import pytest
+from reference.contract import check_copies
 from reference.convolution import explicit_matrix
 from reference.descent import coordinate_descent, disjoint_groups
 from reference.hierarchical import cut
 from reference.images import images_of
 from scipy.sparse import csr_array
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
-from sklearn.utils.validation import check_is_fitted
 
 from skdeconv import HierarchicalDeconvNet, SparseMaps, lam_min
 from skdeconv.exceptions import ZeroMapsWarning
@@ -239,14 +237,7 @@ def test_searches_over_numbers_of_layers_before_a_classifier():
 
 
 def test_clones_and_pickles(net, images):
-    copy = clone(net)
-    with pytest.raises(NotFittedError):
-        check_is_fitted(copy)
-    assert copy.get_params() == net.get_params()
-    codes = net.transform(images)
-    np.testing.assert_array_equal(copy.fit(images).transform(images), codes)
-    np.testing.assert_array_equal(clone(net).fit_transform(images), codes)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).transform(images), codes)
+    check_copies(net, images)
 
 
 @pytest.mark.parametrize("inference", ["joint", "greedy", "alternating"])

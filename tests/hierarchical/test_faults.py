@@ -5,7 +5,19 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from reference.faults import INHERITED, OF_SOLVER, check_each, refuse_each, table
+from reference.faults import (
+    COLOUR,
+    IMAGE_FAULTS,
+    INF,
+    INHERITED,
+    NAN,
+    NOISE,
+    OF_SOLVER,
+    SHAPE_FAULTS,
+    check_each,
+    refuse_each,
+    table,
+)
 from reference.quick import QUICK_NET
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
@@ -16,9 +28,6 @@ from skdeconv import DeconvNetLayer, HierarchicalDeconvNet, SparseMaps
 from skdeconv.inference import HalfQuadratic
 from skdeconv.learning import LayerLearner
 
-NAN, INF = float("nan"), float("inf")
-NOISE = np.random.default_rng(0).random((6, 8, 8))
-COLOUR = np.random.default_rng(1).random((6, 8, 8, 2))
 PER_LAYER = [
     "filter_size", "lam", "p", "positive", "connectivity", "solver", "inference_tol",
     "inference_max_iter", "max_iter", "tol", "batch_size", "forgetting", "keep_maps", "init",
@@ -239,25 +248,6 @@ def test_a_warm_start_must_fit(net, no_learning):
 
 
 CODES_1, CODES_2 = np.ones((2, 10 * 10 * 2)), np.ones((2, 12 * 12 * 3))
-IMAGE_FAULTS = {
-    "empty": (np.empty((0, 8, 8)), ValueError, "0 sample"),
-    "five dimensions": (np.ones((2, 8, 8, 1, 1)), ValueError, "5 dimensions"),
-    "one dimension": (np.ones(64), ValueError, "Reshape your data"),
-    "None": (None, ValueError, "scalar array"),
-    "complex": (NOISE * 1j, ValueError, "Complex data not supported"),
-    "text": (np.full((2, 64), "a", dtype=object), ValueError, "could not convert string"),
-    "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
-    "NaN": (NOISE * NAN, ValueError, "NaN"),
-    "infinity": (NOISE * INF, ValueError, "infinity"),
-    "a list of grey and colour": ([np.ones((8, 8)), np.ones((8, 8, 3))], ValueError, r"X\[1\]"),
-}
-SHAPE_FAULTS = {
-    "another width": (np.ones((2, 63)), ValueError, "63 features"),
-    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
-    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
-    "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
-    "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
-}
 CODE_FAULTS = {
     "codes of the first layer": (CODES_1, ValueError, "200 features.*432"),
     "maps of the first layer": (

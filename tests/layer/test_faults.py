@@ -6,7 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from reference.faults import INHERITED, OF_SOLVER, check_each, refuse_each, table
+from reference.faults import INF, INHERITED, NAN, OF_SOLVER, check_each, refuse_each, table
 from reference.quick import QUICK
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
@@ -14,8 +14,6 @@ from sklearn.exceptions import NotFittedError
 from skdeconv import DeconvNetLayer, SparseMaps, lam_min
 from skdeconv.inference import HalfQuadratic
 from skdeconv.learning import LayerLearner
-
-NAN, INF = float("nan"), float("inf")
 
 # Parameter: [(value, error, what the message says besides the parameter's name), ...]
 PARAMETERS = {

@@ -6,7 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from reference.faults import INHERITED, check_each, refuse_each, table
+from reference.faults import INF, INHERITED, NAN, check_each, refuse_each, table
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skdeconv import DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
 
-NAN, INF = float("nan"), float("inf")
 IMAGES = np.random.default_rng(0).random((6, 8, 8))
 FILTERS = np.random.default_rng(1).standard_normal((2, 3, 3))
 FITTED = OnePassEncoder(FILTERS).fit(IMAGES)

@@ -1,14 +1,18 @@
 """scikit-learn's estimator checks, yielded and not, for any transformer of the package."""
 
 import os
+import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 from sklearn.utils.fixes import parse_version
+from sklearn.utils.validation import check_is_fitted
 
 NOT_YIELDED = [
     "check_set_output_transform",
@@ -86,3 +90,15 @@ def run_not_yielded(estimator, name):
     if name.endswith(("pandas", "polars")):
         pytest.importorskip(name.rsplit("_", 1)[1])
     getattr(estimator_checks, name)(type(estimator).__name__, clone(estimator))
+
+
+def check_copies(net, images):
+    """Clones are unfitted and learn the same; pickles infer the same."""
+    copy = clone(net)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(copy)
+    assert copy.get_params() == net.get_params()
+    codes = net.transform(images)
+    np.testing.assert_array_equal(copy.fit(images).transform(images), codes)
+    np.testing.assert_array_equal(clone(net).fit_transform(images), codes)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).transform(images), codes)

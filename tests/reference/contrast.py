@@ -1,6 +1,10 @@
 """Local contrast normalisation of one channel, window by window, over its known pixels."""
 
+from itertools import product
+
 import numpy as np
+
+from skdeconv.preprocessing import LocalContrastNormalizer
 
 PADDING = {
     "reflect": "symmetric",
@@ -50,3 +54,20 @@ def laplacian(image, boundary):
         if not np.isnan(image[pixel]):
             result[pixel] = (kernel * np.where(known, around, image[pixel])).sum()
     return result
+
+
+def check_gaussian(images, boundary, divisive):
+    """The normaliser does what the loops do, for all other options of the Gaussian kind."""
+    for two_pass, floor, zero_mean in product([True, False], ["mean", "median"], [True, False]):
+        options = {
+            "sigma": 1.3,
+            "window": 5,
+            "boundary": boundary,
+            "divisive": divisive,
+            "two_pass": two_pass,
+            "floor": floor,
+            "zero_mean": zero_mean,
+        }
+        expected = np.stack([gaussian(image, **options) for image in images])
+        result = LocalContrastNormalizer(**options).fit_transform(images)
+        np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-9)

@@ -2,7 +2,9 @@
 
 import traceback
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 # What estimators inherit from scikit-learn, which tests it.
 INHERITED = {
@@ -10,6 +12,28 @@ INHERITED = {
     "propagate_callback_context",
 }  # fmt: skip
 NAN, INF = float("nan"), float("inf")
+NOISE = np.random.default_rng(0).random((6, 8, 8))
+COLOUR = np.random.default_rng(1).random((6, 8, 8, 2))
+# Input that nets fitted on NOISE refuse: images of no kind, and images of another shape.
+IMAGE_FAULTS = {
+    "empty": (np.empty((0, 8, 8)), ValueError, "0 sample"),
+    "five dimensions": (np.ones((2, 8, 8, 1, 1)), ValueError, "5 dimensions"),
+    "one dimension": (np.ones(64), ValueError, "Reshape your data"),
+    "None": (None, ValueError, "scalar array"),
+    "complex": (NOISE * 1j, ValueError, "Complex data not supported"),
+    "text": (np.full((2, 64), "a", dtype=object), ValueError, "could not convert string"),
+    "sparse": (csr_array(np.eye(64)), TypeError, "[Ss]parse"),
+    "NaN": (NOISE * NAN, ValueError, "NaN"),
+    "infinity": (NOISE * INF, ValueError, "infinity"),
+    "a list of grey and colour": ([np.ones((8, 8)), np.ones((8, 8, 3))], ValueError, r"X\[1\]"),
+}
+SHAPE_FAULTS = {
+    "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
+    "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
+    "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
+}
 # Parameter of HalfQuadratic: [(value, error, what the message says besides its name), ...]
 OF_SOLVER = {
     "beta_min": [("x", TypeError, "'x'"), (NAN, ValueError, "nan"), (0, ValueError, "0"),
