@@ -1,6 +1,11 @@
 """Filters for given maps: statistics, updates, initialisation, connectivity."""
 
-from skdeconv.filters._checks import check_connectivity, check_filter_size, check_filters
+from skdeconv.filters._checks import (
+    check_any_filters,
+    check_connectivity,
+    check_filter_size,
+    check_filters,
+)
 from skdeconv.filters._connectivity import KINDS, make_connectivity
 from skdeconv.filters._implicit import ImplicitStatistics
 from skdeconv.filters._initialize import (
@@ -18,6 +23,7 @@ __all__ = [
     "KINDS",
     "ImplicitStatistics",
     "Statistics",
+    "check_any_filters",
     "check_connectivity",
     "check_filter_size",
     "check_filters",

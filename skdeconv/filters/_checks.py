@@ -7,20 +7,25 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skdeconv._utils.parameters import of_each_axis
 from skdeconv._utils.validation import check_integer
+from skdeconv.layouts import plain
 
 
-def check_filter_size(filter_size, height, name="filter_size") -> tuple[int, int]:
-    """Check a filter size and return (h, w); an integer stands for (1, size) if height is 1."""
+def check_filter_size(filter_size, size, name="filter_size") -> tuple[int, int]:
+    """Check a filter size and return (h, w).
+
+    ``size`` is the largest height and the largest width of the images. If one of them is 1, an
+    integer is the size along the other axis.
+    """
     if isinstance(filter_size, tuple | list):
         if len(filter_size) != 2:
             raise ValueError(f"{name} must be an integer or a pair, got {filter_size!r}.")
-        h, w = (check_integer(name, size, min_val=1) for size in filter_size)
+        h, w = (check_integer(name, side, min_val=1) for side in filter_size)
         return h, w
     if not isinstance(filter_size, Integral):
         raise TypeError(f"{name} must be an integer or a pair, got {filter_size!r}.")
-    size = check_integer(name, filter_size, min_val=1)
-    return (1 if height == 1 else size), size
+    return of_each_axis(check_integer(name, filter_size, min_val=1), size)
 
 
 def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None:
@@ -49,13 +54,35 @@ def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None
     return array
 
 
+def check_any_filters(name, filters) -> np.ndarray:
+    """Check filters of any number and size; returns them as (n_filters, h, w, n_channels)."""
+    if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
+        raise TypeError(f"{name} must be an array of filters, got {filters!r}.")
+    kind = {"dtype": [np.float64, np.float32], "ensure_2d": False, "allow_nd": True}
+    try:
+        filters = check_array(plain(filters), **kind, input_name=name)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The filters of {name} must be finite numbers: {error}") from error
+    filters = filters[..., None] if filters.ndim == 3 else filters
+    if filters.ndim != 4 or not filters.size:
+        raise ValueError(
+            f"The filters of {name} must be of shape (n_filters, h, w, n_channels), got "
+            f"{filters.shape}."
+        )
+    return filters
+
+
 def check_filters(name, filters, shape, dtype) -> np.ndarray:
     """Check filters of the given public shape; returns them as (n_filters, n_channels, h, w)."""
     if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
         raise TypeError(f"{name} must be an array of filters of shape {shape}, got {filters!r}.")
     try:
         array = check_array(
-            filters, dtype=[np.float64, np.float32], allow_nd=True, ensure_2d=False, input_name=name
+            plain(filters),
+            dtype=[np.float64, np.float32],
+            allow_nd=True,
+            ensure_2d=False,
+            input_name=name,
         )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of filters of shape {shape}: {error}") from error

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import numpy as np
 from scipy.sparse import csr_array
 
-# Maximum size of the array of patches that are summed at once.
-_PATCHES = 2**22
+# Maximum size of the array of patches that are summed at once, and about the number of pairs of
+# coefficients that are multiplied at once.
+_AT_ONCE = 2**22
 
 
 class Spikes:
@@ -49,22 +53,32 @@ class Spikes:
             last[dy] = np.searchsorted(key, key + dy * stride + w - 1, side="right")
             if dy:
                 first[dy] = np.searchsorted(key, key + dy * stride - (w - 1))
-        count = (last - first).ravel()
-        one = np.repeat(np.tile(np.arange(len(key)), h), count)
-        other = np.arange(count.sum()) + np.repeat(first.ravel() - np.cumsum(count) + count, count)
-        dy, dx = self.y[other] - self.y[one], self.x[other] - self.x[one]
-        bin_ = ((self.kernel[one] * n_filters + self.kernel[other]) * h + dy) * (2 * w - 1)
-        half = np.bincount(
-            bin_ + dx + w - 1,
-            weights=self.values[one] * self.values[other],
-            minlength=n_filters * n_filters * h * (2 * w - 1),
-        ).reshape(n_filters, n_filters, h, 2 * w - 1)
+        half = self._products(first.ravel(), last.ravel())
         full = np.zeros((n_filters, n_filters, 2 * h - 1, 2 * w - 1))
         full[:, :, h - 1 :] = half
         full[:, :, :h] += half.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
         energy = np.bincount(self.kernel, weights=self.values**2, minlength=n_filters)
         full[np.arange(n_filters), np.arange(n_filters), h - 1, w - 1] += energy
         return full
+
+    def _products(self, first, last):
+        """Sums of products of coefficients by filters and offset, (K, K, h, 2w - 1).
+
+        Coefficient i, modulo their number, is paired with those from ``first[i]`` to ``last[i]``.
+        """
+        shape = self.n_filters, self.n_filters, self.h, 2 * self.w - 1
+        sums, count = np.zeros(math.prod(shape)), last - first
+        begins = np.searchsorted(np.cumsum(count), np.arange(0, count.sum(), _AT_ONCE), "right")
+        for begin, end in pairwise(np.append(np.unique(begins), len(count))):
+            some = count[begin:end]
+            one = np.repeat(np.arange(begin, end) % len(self.values), some)
+            other = np.arange(len(one)) + np.repeat(first[begin:end] + some - np.cumsum(some), some)
+            dy, dx = self.y[other] - self.y[one], self.x[other] - self.x[one]
+            place = (self.kernel[one], self.kernel[other], dy, dx + self.w - 1)
+            products = self.values[one] * self.values[other]
+            bins = np.ravel_multi_index(place, shape)
+            sums += np.bincount(bins, weights=products, minlength=len(sums))
+        return sums.reshape(shape)
 
     def unseen(self, known):
         """Rows of P for pixels outside of the images, and for missing pixels.
@@ -104,13 +118,13 @@ class Spikes:
 
         ``margin`` enlarges the patches on every side, in rows and columns.
         """
-        padded, under = self._padded(images, margin), self._under(margin)
-        size = under.shape[1] * self.n_channels
+        padded = self._padded(images, margin)
+        size = (self.h + 2 * margin[0]) * (self.w + 2 * margin[1]) * self.n_channels
         sums = np.zeros((self.n_filters, size))
-        step = max(1, _PATCHES // size)
-        for first in range(0, len(under), step):
+        step = max(1, _AT_ONCE // size)
+        for first in range(0, len(self.values), step):
             block = slice(first, first + step)
-            patches = padded[under[block]].reshape(-1, size)
+            patches = padded[self._under(margin, block)].reshape(-1, size)
             chosen = (self.values[block], (self.kernel[block], np.arange(len(patches))))
             sums += csr_array(chosen, shape=(self.n_filters, len(patches))) @ patches
         return sums.reshape(-1, self.n_channels)

@@ -41,7 +41,7 @@ class LowFrequencyAlternation(Solver):
     def solve(self, problem, *, init=None, tol=1e-3, max_iter=50) -> InferenceResult:
         """Infer both kinds of maps; ``tol`` and ``max_iter`` are also passed to the solver."""
         before = np.full(len(problem), np.inf)
-        state = self._alternate(problem, init, before, {"tol": tol, "max_iter": max_iter})
+        state = self._alternate(problem, init, None, before, {"tol": tol, "max_iter": max_iter})
         return iterate(self, state, len(problem), tol, self.n_alternations - 1)
 
     def finished(self, state, tol):
@@ -50,13 +50,14 @@ class LowFrequencyAlternation(Solver):
 
     def step(self, state, tol):
         """One more alternation."""
-        return self._alternate(state.problem, state.sparse.maps, state.cost, state.limits)
+        start = state.sparse.maps, state.low_frequency
+        return self._alternate(state.problem, *start, state.cost, state.limits)
 
-    def _alternate(self, problem, maps, cost_before, limits):
+    def _alternate(self, problem, maps, low_frequency, cost_before, limits):
         rest = problem.residual(problem.dense_maps(maps))
         if problem.known is not None:
             rest = np.where(problem.known, rest, rest.dtype.type(np.nan))
-        low_frequency, roughness = self.operator.fit(rest)
+        low_frequency, roughness = self.operator.fit(rest, low_frequency)
         rest = problem.images - self.operator.forward(low_frequency)
         if problem.known is not None:
             rest = np.where(problem.known, rest, rest.dtype.type(0))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.utils import gen_batches
 
 from skdeconv.inference._problem import Problem
 from skdeconv.operators import Masked, zeros_for_nan
@@ -48,18 +49,23 @@ def problems_by_mask(
     if known.all():
         yield Problem(operator, images, penalty, weight, unit=unit), init, np.arange(len(images))
         return
-    masks, group = np.unique(known.reshape(len(known), -1), axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    for i, mask in enumerate(masks):
-        samples = np.flatnonzero(group == i)
+    for samples in _with_equal_masks(known):
+        mask = known[samples[0]]
         stack, start = images[samples], None if init is None else init[samples]
         if mask.all():
             yield Problem(operator, stack, penalty, weight, unit=unit), start, samples
             continue
-        mask = mask.reshape(images.shape[1:])
         masked = Masked(operator, mask)
         problem = Problem(masked, zeros_for_nan(stack), penalty, weight, mask, unit)
         yield problem, _reaching(masked, start), samples
+
+
+def _with_equal_masks(known):
+    """Positions of the images of each mask, in the order of the first image of a mask."""
+    places = {}
+    for i, packed in enumerate(np.packbits(known.reshape(len(known), -1), axis=1)):
+        places.setdefault(packed.tobytes(), []).append(i)
+    return [np.array(samples) for samples in places.values()]
 
 
 def _reaching(operator, maps):
@@ -67,9 +73,12 @@ def _reaching(operator, maps):
     if maps is None or not maps.nnz:
         return maps
     used, place = np.unique(maps.indices, return_inverse=True)
-    atoms = operator.atoms(used)
-    column = np.repeat(np.arange(len(used)), np.diff(atoms.indptr))
-    reaches = np.bincount(column, weights=atoms.data != 0, minlength=len(used)) > 0
+    reaches = np.concatenate(
+        [
+            (operator.atoms(used[part]) != 0).sum(axis=0) > 0
+            for part in gen_batches(len(used), operator.atoms_at_once)
+        ]
+    )
     data = np.where(reaches[place], maps.data, maps.dtype.type(0))
     maps = csr_array((data, maps.indices, maps.indptr), shape=maps.shape, copy=True)
     maps.eliminate_zeros()

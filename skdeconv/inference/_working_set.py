@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import sklearn
 from scipy.sparse import csc_array, csr_array
@@ -9,6 +11,8 @@ from sklearn.linear_model import lasso_path
 
 from skdeconv._utils.parallel import keep_quiet
 
+# Number of sweeps over a part of the coefficients of an image before the next part.
+_SWEEPS_OF_PART = 4
 # A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
 # a common stopping criterion or screening, codes would depend on the other images of the stack.
 _FIXED_SWEEPS = {"tol": 0.0, "precompute": False, "check_input": False}
@@ -51,7 +55,11 @@ class WorkingSet:
             # A stored zero would have an infinite slope at p < 1.
             self.keep(self.values > 0 if problem.penalty.positive else self.values != 0)
             self._sort()
-            self._update_residual(self._atoms())
+            self.residual = images.copy()
+            for samples, parts in self._groups():
+                rest = self.residual[samples]
+                for part in parts:
+                    rest -= (self._atoms(samples, part) @ self.values[part]).reshape(rest.shape)
 
     @property
     def sample(self) -> np.ndarray:
@@ -93,29 +101,20 @@ class WorkingSet:
         """
         if not len(self.index):
             return
-        atoms = self._atoms()
-        data, start = atoms.data, self.values
-        if slopes is not None:
-            data = data / np.repeat(slopes, np.diff(atoms.indptr))
-            start = self.values * slopes
-        # lasso_path multiplies alpha by the number of rows. Empty rows make this number a power of
-        # two; otherwise the last bit of the product would depend on the size of the stack.
-        images = self.problem.images
-        n_rows = 1 << (images.size - 1).bit_length()
-        pixels = np.zeros(n_rows, dtype=images.dtype)
-        pixels[: images.size] = images.ravel()
-        keep_quiet()
-        _, path, _ = lasso_path(
-            csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start))),
-            pixels,
-            alphas=[1.0 / (self.problem.weight * n_rows)],
-            coef_init=start,
-            max_iter=n_sweeps,
-            positive=self.problem.penalty.positive,
-            **_FIXED_SWEEPS,
-        )
-        self.values = path[:, 0] if slopes is None else path[:, 0] / slopes
-        self._update_residual(atoms)
+        values, residual = self.values.copy(), self.residual.copy()
+        for samples, parts in self._groups():
+            images = self.problem.images[samples]
+            at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
+            for first in range(0, n_sweeps, at_once):
+                for part in parts:
+                    atoms, start = self._atoms(samples, part), values[part]
+                    if len(parts) > 1:
+                        images = residual[samples] + (atoms @ start).reshape(images.shape)
+                    weights = None if slopes is None else slopes[part]
+                    limit = min(at_once, n_sweeps - first)
+                    values[part] = _swept(atoms, images, start, self.problem, limit, weights)
+                    residual[samples] = images - (atoms @ values[part]).reshape(images.shape)
+        self.values, self.residual = values, residual
         self.keep(self.values != 0)
 
     def select(self, samples: np.ndarray) -> WorkingSet:
@@ -145,17 +144,64 @@ class WorkingSet:
         order = np.argsort(sample * self.n_positions + position % self.n_positions, kind="stable")
         self.index, self.values = self.index[order], self.values[order]
 
-    def _atoms(self):
-        """Block-diagonal matrix of the atoms; its rows are the pixels of the stack."""
-        sample, position = np.divmod(self.index, self.n_coefficients)
-        atoms = self.problem.operator.atoms(position)
-        if len(self.residual) == 1:
-            return atoms
-        first = (sample * self.residual[0].size).astype(np.int32)
-        rows = atoms.indices + np.repeat(first, np.diff(atoms.indptr))
-        shape = (self.residual.size, len(position))
-        return csc_array((atoms.data, rows, atoms.indptr), shape=shape)
+    def _groups(self):
+        """Divide the working set into parts whose atoms are built at once.
 
-    def _update_residual(self, atoms):
-        reconstructed = (atoms @ self.values).reshape(self.residual.shape)
-        self.residual = self.problem.images - reconstructed
+        A group holds several images as one part or, if the atoms of an image are too many, this
+        image in several parts, which do not depend on the other images.
+
+        Yields
+        ------
+        samples : slice
+            The images of a group.
+        parts : list of slice
+            Their coefficients in the working set.
+        """
+        at_once = self.problem.operator.atoms_at_once
+        counts = np.bincount(self.sample, minlength=len(self.residual))
+        firsts, size = [0], 0
+        for sample, count in enumerate(counts):
+            if size + count > at_once and sample > firsts[-1]:
+                firsts.append(sample)
+                size = 0
+            size += count
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        for first, last in pairwise([*firsts, len(counts)]):
+            n_parts = -(-(ends[last] - ends[first]) // at_once)
+            borders = np.linspace(ends[first], ends[last], n_parts + 1).astype(int)
+            yield slice(first, last), [slice(*part) for part in pairwise(borders)]
+
+    def _atoms(self, samples, part):
+        """Block-diagonal matrix of the atoms of a part; its rows are the pixels of its images."""
+        sample, position = np.divmod(self.index[part], self.n_coefficients)
+        atoms, n_samples = self.problem.operator.atoms(position), samples.stop - samples.start
+        if n_samples == 1:
+            return atoms
+        size = self.residual[0].size
+        first = ((sample - samples.start) * size).astype(np.int32)
+        rows = atoms.indices + np.repeat(first, np.diff(atoms.indptr))
+        return csc_array((atoms.data, rows, atoms.indptr), shape=(n_samples * size, len(position)))
+
+
+def _swept(atoms, images, start, problem, n_sweeps, slopes):
+    """Coefficients of the atoms after sweeps of coordinate descent; see ``WorkingSet.descend``."""
+    data = atoms.data
+    if slopes is not None:
+        data = data / np.repeat(slopes, np.diff(atoms.indptr))
+        start = start * slopes
+    # lasso_path multiplies alpha by the number of rows. Empty rows make this number a power of
+    # two; otherwise the last bit of the product would depend on the size of the stack.
+    n_rows = 1 << (images.size - 1).bit_length()
+    pixels = np.zeros(n_rows, dtype=images.dtype)
+    pixels[: images.size] = images.ravel()
+    keep_quiet()
+    _, path, _ = lasso_path(
+        csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start))),
+        pixels,
+        alphas=[1.0 / (problem.weight * n_rows)],
+        coef_init=start,
+        max_iter=n_sweeps,
+        positive=problem.penalty.positive,
+        **_FIXED_SWEEPS,
+    )
+    return path[:, 0] if slopes is None else path[:, 0] / slopes

@@ -7,6 +7,9 @@ import math
 import numpy as np
 from scipy.sparse import csc_array
 
+# Maximum number of entries of the atoms that are built at once.
+_ENTRIES = 2**22
+
 
 class Operator:
     """Linear map from the maps of one image to the image; ``upper @ lower`` composes two.
@@ -25,6 +28,16 @@ class Operator:
     def __init__(self, images_shape, maps_shape, dtype):
         self.images_shape, self.maps_shape = tuple(images_shape), tuple(maps_shape)
         self.dtype = np.dtype(dtype)
+
+    @property
+    def atom_size(self) -> int:
+        """Maximum number of entries that ``atoms`` stores for each column."""
+        return math.prod(self.images_shape)
+
+    @property
+    def atoms_at_once(self) -> int:
+        """Number of atoms, at least one, that fit into a moderate amount of memory."""
+        return max(1, _ENTRIES // max(1, self.atom_size))
 
     def __matmul__(self, other: Operator) -> Composition:
         return Composition(self, other)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
+from itertools import product
 
 import numpy as np
-from scipy.fft import fft, rfft, rfft2
-from scipy.sparse import csc_array
+from scipy.fft import fft, rfft2
+from scipy.sparse import csc_array, csr_array
 
+from skdeconv.operators._blocks import blocks, overlap, slices
 from skdeconv.operators._composition import Operator
 
-# If the fraction of non-zero coefficients is at most the size of a filter divided by this number,
-# summing over the non-zero coefficients is faster than a product with dense maps.
-_SPARSER = 16_000
-# Maximum size of the im2col matrices of the images that are correlated at once.
-_COLUMNS = 2**22
+# For many filters, from the second number on, summing over the non-zero coefficients is faster than
+# a product with dense maps if their fraction is at most the size of a filter divided by the first.
+_SPARSER, _MANY = 16_000, 64
+# Maximum size of the arrays that hold all taps of a block of an image, or of several small images.
+_BLOCK = 2**20
+# Minimum number of rows, one per tap of a row of the filters, of the matrices of row parts.
+_LEAST_ROWS = 256
 
 
 class Convolution(Operator):
@@ -65,21 +70,18 @@ class Convolution(Operator):
         self.filters = np.ascontiguousarray(filters)
         self._taps = h, w
         self._full = bool(self.filters.any(axis=(2, 3)).all())
-        self._groups = _groups(self.filters, self._full)
+        if n_filters <= n_channels * w:
+            at_once = self._channels_at_once(w, _LEAST_ROWS // w)
+        else:
+            at_once = self._channels_at_once(h * w)
+        self._groups = _groups(self.filters, self._full, at_once)
         # Fraction of non-zero coefficients up to which _draw_few is used; zero for small filters.
         few = self.filters[0].size / _SPARSER
-        self._few = few if self._full and few >= 0.01 else 0
+        self._few = few if self._full and n_filters >= _MANY and few >= 0.01 else 0
 
     def __reduce__(self):
         # Attributes derived from the filters are several times as large, and fast to recompute.
         return Convolution, (self.filters, self.images_shape[1:])
-
-    @cached_property
-    def _last(self):
-        """Filters as rows of a matrix, with channels last."""
-        return np.ascontiguousarray(self.filters.transpose(0, 2, 3, 1)).reshape(
-            len(self.filters), -1
-        )
 
     @cached_property
     def _atoms(self):
@@ -101,40 +103,76 @@ class Convolution(Operator):
         images = np.zeros((len(maps), *self.images_shape), dtype=self.dtype)
         for image, one in zip(images, maps, strict=True):
             one = one.reshape(len(one), -1)
-            if self._few and np.count_nonzero(one) <= self._few * one.size:
-                image[:] = self._draw_few(one)
-                continue
-            for channels, kernels, matrix, _ in self._groups:
-                planes = (matrix.T @ one[kernels]).reshape(-1, *self._taps, *self.maps_shape[1:])
-                lines = self._overlap(planes.swapaxes(0, 1), 0, 3)
-                image[channels] += self._overlap(lines.swapaxes(0, 1), 1, 3)
+            few = self._few and np.count_nonzero(one) <= self._few * one.size
+            (self._draw_few if few else self._draw)(one, image)
         return images
 
-    def _draw_few(self, maps):
-        """Reconstruct an image from maps (n_filters, n_positions) with few non-zero coefficients.
+    def _draw(self, maps, image):
+        """Add the reconstruction from dense maps (n_filters, n_positions) to an image."""
+        for channels, kernels, matrix, parts in self._drawing:
+            for rows, columns, positions in parts:
+                drawn = self._drawn(matrix, maps[kernels, positions], rows, columns)
+                image[channels, rows.pixels, columns.pixels] += drawn
+
+    def _drawn(self, matrix, maps, rows, columns):
+        """Pixels (n_channels, rows, columns) that the maps of a block reconstruct."""
+        planes = (matrix @ maps).reshape(-1, *self._taps, *_shape(rows, columns))
+        lines = overlap(planes.swapaxes(0, 1), 3, rows)
+        return overlap(lines.swapaxes(0, 1), 3, columns)
+
+    @cached_property
+    def _drawing(self):
+        """Channels, filters, their matrix with a row per tap, and blocks, for reconstruction."""
+        n_taps = math.prod(self._taps)
+        return [
+            (
+                slice(channels.start + part.start, channels.start + part.stop),
+                kernels,
+                matrix[:, part.start * n_taps : part.stop * n_taps].T,
+                self._blocks(n_taps * (part.stop - part.start)),
+            )
+            for channels, kernels, matrix, _ in self._groups
+            for part in slices(matrix.shape[1] // n_taps, self._channels_at_once(n_taps))
+        ]
+
+    def _draw_few(self, maps, image):
+        """Add the reconstruction from maps (n_filters, n_positions) with few non-zeros to an image.
 
         The weighted filters at each position are summed before they are placed in the image.
         """
-        used = np.flatnonzero(maps)
-        ends = np.searchsorted(used, maps.shape[1] * np.arange(len(maps) + 1))
-        parts = maps.reshape(-1)[used], used % maps.shape[1], ends
-        sums = csc_array(parts, shape=maps.shape[::-1]) @ self._last
-        planes = sums.reshape(*self.maps_shape[1:], *self._taps, -1)
-        lines = self._overlap(np.moveaxis(planes, 2, 0), 0, 1)
-        return self._overlap(np.moveaxis(lines, 2, 0), 1, 2).transpose(2, 0, 1)
+        kernel, position = np.divmod(np.flatnonzero(maps), maps.shape[1])
+        few = csr_array((maps[kernel, position], (position, kernel)), shape=maps.shape[::-1])
+        for channels, matrix, parts in self._drawing_few:
+            for rows, columns, positions in parts:
+                drawn = self._drawn_few(matrix, few[positions], rows, columns)
+                image[channels, rows.pixels, columns.pixels] += drawn
 
-    def _overlap(self, planes, direction, axis):
-        """Sum the planes of all taps along the first axis, each shifted by its tap and cropped.
+    def _drawn_few(self, matrix, few, rows, columns):
+        """Pixels that the sparse maps (n_positions, n_filters) of a block reconstruct."""
+        planes = (few @ matrix).reshape(*_shape(rows, columns), *self._taps, -1)
+        lines = overlap(np.moveaxis(planes, 2, 0), 1, rows)
+        return overlap(np.moveaxis(lines, 2, 0), 2, columns).transpose(2, 0, 1)
 
-        ``direction`` is 0 to shift along the rows and 1 to shift along the columns of the maps,
-        which are the given axis of ``planes``.
-        """
-        last, size = self._taps[direction] - 1, self.images_shape[1 + direction]
-        ahead = (slice(None),) * (axis - 1)
-        total = planes[0][*ahead, last : last + size].copy()
-        for tap in range(1, last + 1):
-            total += planes[tap][*ahead, last - tap : last - tap + size]
-        return total
+    @cached_property
+    def _drawing_few(self):
+        """Channels, filters as rows of a matrix with channels last, and blocks."""
+        n_taps, last = math.prod(self._taps), self.filters.transpose(0, 2, 3, 1)
+        parts = slices(len(self.filters[0]), self._channels_at_once(n_taps))
+        matrices = [last[..., part].reshape(len(last), -1) for part in parts]
+        return [
+            (part, np.ascontiguousarray(matrix), self._blocks(matrix.shape[1]))
+            for part, matrix in zip(parts, matrices, strict=True)
+        ]
+
+    def _channels_at_once(self, n_taps, least=0):
+        """Number of channels of which a block holds ``n_taps`` at enough rows of positions."""
+        height, width = self.maps_shape[1:]
+        rows = min(height, 2 * self._taps[0])
+        return max(1, least, _BLOCK // (n_taps * rows * width))
+
+    def _blocks(self, n_taps):
+        """Blocks of the maps, of ``n_taps`` numbers per position."""
+        return blocks(self.images_shape[1:], self._taps, max(1, _BLOCK // n_taps))
 
     def adjoint(self, images: np.ndarray) -> np.ndarray:
         """Correlate images with the filters.
@@ -149,37 +187,54 @@ class Convolution(Operator):
         maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
             Inner products of every image with every atom.
         """
-        result = np.empty((len(images), *self.maps_shape), dtype=self.dtype)
-        columns_size = self.filters[0].size * self.maps_shape[1] * self.maps_shape[2]
-        step = max(1, _COLUMNS // columns_size)
-        for first in range(0, len(images), step):
-            self._correlate(images[first : first + step], result[first : first + step])
+        shape = len(images), *self.maps_shape
+        result = (np.empty if self._full else np.zeros)(shape, dtype=self.dtype)
+        for channels, kernels, matrix, row_parts, at_once, parts in self._correlating:
+            for some, (rows, columns, _) in product(slices(len(images), at_once), parts):
+                window = self._window(images[some, channels], rows, columns)
+                found = self._correlated(window, matrix, row_parts)
+                place = some, kernels, rows.places, columns.places
+                if self._full and channels.start == 0:
+                    result[place] = found
+                else:
+                    result[place] += found
         return result
 
-    def _correlate(self, images, result):
-        if not self._full:
-            result[:] = 0
-        for channels, kernels, matrix, parts in self._groups:
-            product = self._products(images[:, channels], matrix, parts)
-            if self._full:
-                result[:] = product
-            else:
-                result[:, kernels] += product
+    @cached_property
+    def _correlating(self):
+        """Groups of channels and filters, with the number of images at once, and blocks."""
+        h, (height, width), groups = self._taps[0], self.maps_shape[1:], []
+        for channels, kernels, matrix, row_parts in self._groups:
+            n_taps = matrix.shape[1]
+            at_once, parts = max(1, _BLOCK // (n_taps * height * width)), self._blocks(n_taps)
+            if row_parts is not None and len(parts) > 1:
+                # Only taps of one row are held, for the h - 1 rows before a block too.
+                larger = self._blocks(n_taps // h * min(h, 2))
+                parts = larger if _shape(*larger[0][:2])[0] >= h else parts
+            groups.append((channels, kernels, matrix, row_parts, at_once, parts))
+        return groups
 
-    def _products(self, images, matrix, parts):
-        """Correlate with the filters of a matrix: (n_samples, n_kernels, map_height, map_width).
+    def _window(self, images, rows, columns):
+        """Pixels under the filters at a block of positions; zeros outside of the image."""
+        pixels = images[:, :, rows.pixels, columns.pixels]
+        *stack, height, width = pixels.shape
+        (top, bottom), (left, right) = rows.margins, columns.margins
+        shape = *stack, top + height + bottom, left + width + right
+        window = np.zeros(shape, dtype=self.dtype)
+        window[:, :, top : top + height, left : left + width] = pixels
+        return window
+
+    def _correlated(self, window, matrix, parts):
+        """Correlate with the filters of a matrix: (n_samples, n_kernels, rows, columns).
 
         There is one matrix product per image, so that results do not depend on the batch.
         """
-        (h, w), (height, width) = self._taps, self.maps_shape[1:]
-        n_samples, n_channels, rows, columns = images.shape
-        padded = np.zeros(
-            (n_samples, n_channels, rows + 2 * (h - 1), columns + 2 * (w - 1)), dtype=self.dtype
-        )
-        padded[:, :, h - 1 : h - 1 + rows, w - 1 : w - 1 + columns] = images
-        shifted = np.empty((n_samples, n_channels, w, len(padded[0, 0]), width), dtype=self.dtype)
+        h, w = self._taps
+        n_samples, n_channels, rows, columns = window.shape
+        height, width = rows - h + 1, columns - w + 1
+        shifted = np.empty((n_samples, n_channels, w, rows, width), dtype=self.dtype)
         for b in range(w):
-            shifted[:, :, b] = padded[:, :, :, b : b + width]
+            shifted[:, :, b] = window[:, :, :, b : b + width]
         if parts is None:
             taps = np.empty((n_samples, n_channels, h, w, height, width), dtype=self.dtype)
             for a in range(h):
@@ -191,6 +246,11 @@ class Convolution(Operator):
             for a in range(1, h):
                 product += np.matmul(parts[a], lines[:, :, a * width : (a + height) * width])
         return product.reshape(n_samples, -1, height, width)
+
+    @property
+    def atom_size(self) -> int:
+        """Number of entries that ``atoms`` stores for each column."""
+        return self._atoms[0].shape[1]
 
     def atoms(self, index: np.ndarray) -> csc_array:
         """Columns of the operator's matrix.
@@ -248,36 +308,46 @@ class Convolution(Operator):
         rows, columns = self.maps_shape[1:]
         filters = self.filters.astype(np.float64)
         if self.images_shape[0] == 1:
-            spectrum = rfft2(filters, s=(rows, columns))
-            return float(np.sqrt((np.abs(spectrum) ** 2).sum(axis=0).max()))
-        largest = 0.0
-        # One column of frequencies at a time, to bound the memory for many channels.
-        for column in np.moveaxis(rfft(filters, n=columns, axis=3), 3, 0):
-            matrices = fft(column, n=rows, axis=2).transpose(2, 0, 1)
-            if matrices.shape[1] < matrices.shape[2]:
-                matrices = matrices.transpose(0, 2, 1)
-            gram = matrices.conj().transpose(0, 2, 1) @ matrices
-            largest = max(largest, float(np.linalg.eigvalsh(gram)[:, -1].max()))
+            parts = slices(len(filters), max(1, _BLOCK // (rows * columns)))
+            spectra = (rfft2(filters[part], s=(rows, columns)) for part in parts)
+            energy = sum((np.abs(spectrum) ** 2).sum(axis=0) for spectrum in spectra)
+            return float(np.sqrt(energy.max()))
+        largest, frequencies = 0.0, np.arange(columns // 2 + 1)
+        # A part of the frequencies at a time, to bound the memory for many channels.
+        at_once = _BLOCK // (8 * filters[:, :, 0, 0].size * rows)
+        for part in slices(len(frequencies), max(1, at_once)):
+            angles = np.outer(np.arange(filters.shape[3]), frequencies[part])
+            spectrum = filters @ np.exp(-2j * np.pi / columns * angles)
+            matrices = fft(spectrum, n=rows, axis=2).transpose(2, 3, 0, 1)
+            if matrices.shape[2] < matrices.shape[3]:
+                matrices = matrices.swapaxes(2, 3)
+            gram = matrices.conj().swapaxes(2, 3) @ matrices
+            largest = max(largest, float(np.linalg.eigvalsh(gram)[..., -1].max()))
         return largest**0.5
 
 
-def _groups(filters, full):
+def _shape(rows, columns):
+    return [span.places.stop - span.places.start for span in (rows, columns)]
+
+
+def _groups(filters, full, at_once):
     """Groups (channels, filters, matrix, row matrices) of connected channels and filters.
 
-    With full connectivity there is a single group; otherwise there is one per channel, so that the
-    cost is proportional to the number of connections. The matrix has the filters as rows. The row
-    matrices, one per row of the filters, replace it for few filters with many channels, where sums
-    of small products are cheaper than a product with the im2col matrix; otherwise they are None.
+    With full connectivity there are groups of ``at_once`` channels; otherwise there is one per
+    channel, so that the cost is proportional to the number of connections. The matrix has the
+    filters as rows. The row matrices, one per row of the filters, replace it for few filters with
+    many channels, where sums of small products are cheaper than a product with the im2col matrix;
+    otherwise they are None.
     """
     if full:
-        groups, tables = [(slice(None), slice(None))], [filters]
+        groups = [(part, slice(None)) for part in slices(filters.shape[1], at_once)]
     else:
         seen = filters.any(axis=(2, 3))
         groups = [
             (slice(channel, channel + 1), np.flatnonzero(seen[:, channel]))
             for channel in np.flatnonzero(seen.any(axis=0))
         ]
-        tables = [filters[kernels, channels] for channels, kernels in groups]
+    tables = [filters[kernels, channels] for channels, kernels in groups]
     return [
         (*group, np.ascontiguousarray(table.reshape(len(table), -1)), _row_parts(table))
         for group, table in zip(groups, tables, strict=True)

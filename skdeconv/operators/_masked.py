@@ -79,6 +79,11 @@ class Masked(Operator):
                 f"{self.known.shape}."
             )
 
+    @property
+    def atom_size(self) -> int:
+        """Maximum number of entries that ``atoms`` stores for each column."""
+        return self.operator.atom_size
+
     def forward(self, maps: np.ndarray) -> np.ndarray:
         """Reconstruct images (n_samples, *images_shape) from maps (n_samples, *maps_shape)."""
         return self.known * self.operator.forward(maps)

@@ -262,10 +262,32 @@ def test_images_need_different_numbers_of_alternations(name, p, monkeypatch):
     images[1] *= 5
     images[2] = 0
     sizes, fit = [], low_operator.fit
-    monkeypatch.setattr(low_operator, "fit", lambda rest: (sizes.append(len(rest)), fit(rest))[1])
+
+    def recorded(rest, init):
+        sizes.append(len(rest))
+        return fit(rest, init)
+
+    monkeypatch.setattr(low_operator, "fit", recorded)
     solve(name, operator, low_operator, images, p, max_iter=10)
     assert sizes[0] == 4
     assert len(set(sizes)) > 1
+
+
+def test_each_alternation_starts_from_the_maps_of_the_last_one(monkeypatch):
+    operator, low_operator, images = make()
+    starts, found, fit = [], [], low_operator.fit
+
+    def recorded(rest, init):
+        starts.append(init)
+        found.append(fit(rest, init))
+        return found[-1]
+
+    monkeypatch.setattr(low_operator, "fit", recorded)
+    solve("coordinate_descent", operator, low_operator, images, tol=0, max_iter=10)
+    assert len(starts) == 5
+    assert starts[0] is None
+    for start, (maps, _) in zip(starts[1:], found, strict=False):
+        assert_array_equal(start, maps)
 
 
 @each_p

@@ -215,6 +215,24 @@ def test_each_mask_is_a_problem_without_nan():
     assert init.nnz == init.shape[0] * init.shape[1]
 
 
+def test_masks_come_in_the_order_of_the_first_image_of_each():
+    rng = np.random.default_rng(0)
+    masks = np.ones((5, 1, 3, 7), dtype=bool)
+    # They differ in the last pixels alone, which do not fill a byte.
+    masks[1:, 0, 2, 6] = masks[2:, 0, 2, 5] = False
+    masks[3:, 0, 0, 0] = masks[4:] = False
+    chosen = rng.integers(5, size=20)
+    images = np.where(masks[chosen], rng.standard_normal((20, 1, 3, 7)), np.nan)
+    operator = Convolution(np.ones((1, 1, 2, 2)), (3, 7))
+    parts = list(problems_by_mask(operator, images, PowerPenalty(), 1.0))
+    order = list(dict.fromkeys(chosen))
+    assert len(parts) == len(order) == 5
+    for one, (problem, _, samples) in zip(order, parts, strict=True):
+        assert_array_equal(samples, np.flatnonzero(chosen == one))
+        if one:
+            assert_array_equal(problem.known, masks[one])
+
+
 @each_p
 @each_solver
 def test_warm_starts_belong_to_their_images(name, p):

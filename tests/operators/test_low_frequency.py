@@ -1,5 +1,7 @@
 """The low-frequency operator and its best-fitting maps, against explicit matrices."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -200,11 +202,66 @@ def test_single_precision_is_kept_and_close(filter_size, images_shape):
     assert_allclose(roughness, rough, rtol=1e-3, atol=1e-9)
 
 
-def test_images_are_left_alone():
-    images = draw((2, 1, 6, 7))
-    before = images.copy()
-    LowFrequencyOperator((3, 3), (1, 6, 7), 1.0, np.float64).fit(images)
-    assert_array_equal(images, before)
+def test_arguments_are_left_alone():
+    images, init = draw((2, 1, 6, 7)), draw((2, 1, 8, 9))
+    before = images.copy(), init.copy()
+    LowFrequencyOperator((3, 3), (1, 6, 7), 1.0, np.float64).fit(images, init)
+    assert_array_equal(images, before[0])
+    assert_array_equal(init, before[1])
+
+
+@each_smoothness
+@each_shape
+def test_the_start_decides_on_neither_maps_nor_accuracy(filter_size, images_shape, smoothness):
+    uniform = LowFrequencyOperator(filter_size, images_shape, smoothness, np.float64)
+    images = draw((4, *images_shape)) + 5
+    images[1, np.random.default_rng(1).random(images_shape) < 0.4] = np.nan
+    expected = solved_where_known(filter_size, smoothness, images)
+    scale = np.abs(expected).max()
+    noise = draw(expected.shape, seed=2)
+    noise *= np.array([1e-8, 1e-3, 1, 1e6])[:, None, None, None]
+    maps, roughness = uniform.fit(images, expected + noise)
+    assert_allclose(maps, expected, atol=1e-4 * scale)
+    assert_array_equal(roughness, uniform.roughness(maps))
+    for one in range(4):
+        alone, _ = uniform.fit(images[[one]], (expected + noise)[[one]])
+        assert_array_equal(alone[0], maps[one])
+
+
+def test_a_start_that_is_near_saves_steps_and_a_far_one_costs_none(monkeypatch):
+    uniform = LowFrequencyOperator((5, 5), (1, 20, 18), 1.0, np.float64)
+    images = draw((1, 1, 20, 18)) + 5
+    steps, preconditioned = [], uniform._preconditioned
+
+    def counted(*arguments):
+        steps.append(1)
+        return preconditioned(*arguments)
+
+    def steps_from(init):
+        steps.clear()
+        maps, _ = uniform.fit(images, init)
+        return len(steps), maps
+
+    monkeypatch.setattr(uniform, "_preconditioned", counted)
+    most, maps = steps_from(None)
+    assert most > 5
+    # The tolerance is that of a start from zeros: what meets it needs no step.
+    assert steps_from(maps)[0] == 0
+    near = draw(maps.shape, seed=2)
+    assert 0 < steps_from(maps + 1e-3 * near)[0] < most - 3
+    number, far = steps_from(maps + 1e6 * near)
+    assert number == most
+    assert_array_equal(far, maps)
+
+
+def test_long_signals_need_no_square_matrices():
+    uniform = LowFrequencyOperator((1, 250), (1, 1, 50_000), 1.0, np.float32)
+    images = draw((1, 1, 1, 50_000), np.float32)
+    tracemalloc.start()
+    uniform.fit(images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * images.nbytes
 
 
 def solved_where_known(filter_size, smoothness, images):
