@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import warnings
@@ -14,8 +15,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
 # Thread limits and warning filters apply to the whole process. The first of several concurrent
-# blocks sets them, and the last one restores them.
-_LOCK, _PASSES, _WHILE_ANY = threading.Lock(), set(), ExitStack()
+# blocks sets them, and the last one restores them. A block is a pair of its thread and a key.
+_LOCK, _PASSES, _WHILE_ANY = threading.RLock(), set(), ExitStack()
 # Filtered by message, since other threads must still receive the ConvergenceWarning of estimators.
 # The regular expression comment distinguishes these filters from those set by other code.
 _IGNORED = [
@@ -60,7 +61,7 @@ def _let_this_thread_limit():
 @contextmanager
 def quiet_single_thread():
     """Limit BLAS to one thread, and ignore the warnings of ``_IGNORED``."""
-    this_pass = object()
+    this_pass = threading.get_ident(), object()
     try:
         with _LOCK:
             _PASSES.add(this_pass)
@@ -71,11 +72,42 @@ def quiet_single_thread():
     finally:
         with _LOCK:
             _PASSES.discard(this_pass)
-            if not _PASSES:
-                try:
-                    _WHILE_ANY.close()
-                finally:
-                    warnings.filters[:] = [one for one in warnings.filters if one not in _IGNORED]
+            _restore_after_the_last()
+
+
+def _restore_after_the_last():
+    """Restore thread limits and warning filters, unless a block needs them."""
+    if not _PASSES:
+        try:
+            _WHILE_ANY.close()
+        finally:
+            warnings.filters[:] = [one for one in warnings.filters if one not in _IGNORED]
+
+
+def _before_fork():
+    # A fork waits for threads that change the limits. Otherwise the child would get half a change.
+    _LOCK.acquire()
+
+
+def _after_fork_in_parent():
+    _LOCK.release()
+
+
+def _after_fork_in_child():
+    """End the blocks of threads, none of which a fork copies but the one that calls it."""
+    global _LOCK
+    # The other threads may have waited for the old lock.
+    _LOCK = threading.RLock()
+    _PASSES.intersection_update([one for one in _PASSES if one[0] == threading.get_ident()])
+    _restore_after_the_last()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 def keep_quiet() -> None:
@@ -88,13 +120,20 @@ def keep_quiet() -> None:
             warnings.filterwarnings("ignore", words.pattern, category)
 
 
-def workers(n_jobs: int | None) -> Parallel:
+def workers(n_jobs: int | None, tasks_at_once: int | str = "auto") -> Parallel:
     """Workers of joblib, for ``map_tasks``.
 
     Arguments are sent to workers directly. The files of joblib's memory maps would stay, often in
     memory, until the last pass, with a copy of the images for each pass.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Number of workers.
+    tasks_at_once : int or "auto", default="auto"
+        Number of tasks that are sent together; "auto" sends more of them if they are short.
     """
-    return Parallel(n_jobs=n_jobs, max_nbytes=None)
+    return Parallel(n_jobs=n_jobs, max_nbytes=None, batch_size=tasks_at_once)
 
 
 def map_tasks(function, arguments, parallel=None) -> list:

@@ -1,4 +1,4 @@
-"""Parameters that several estimators share: per-layer tuples, n_jobs, wrapped estimators."""
+"""Parameters that several estimators share: per layer, per axis, n_jobs, wrapped estimators."""
 
 from __future__ import annotations
 
@@ -42,3 +42,15 @@ def of_each_layer(name, value, depth) -> list:
             f"n_filters; got {len(value)} in {value!r}."
         )
     return list(value)
+
+
+def of_each_axis(number, size) -> tuple[int, int]:
+    """One number per axis, from a number for both axes of images of the given (height, width).
+
+    Signals have a height or a width of 1, and the number is that of the other axis: (1, number) or
+    (number, 1). A single pixel is a signal of height 1.
+    """
+    height, width = size
+    if height == 1:
+        return 1, number
+    return number, 1 if width == 1 else number

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from skdeconv._utils.validation import check_flag, check_in, check_integer
+from skdeconv.datasets._identity import Identified, stamp_of
 from skdeconv.datasets._reading import pillow, read_image
 
 EXTENSIONS = (
@@ -55,6 +56,7 @@ class ImageFolder:
         Function that is applied to every image on access, such as
         ``lambda image: normalizer.transform(image[None])[0]`` with a fitted
         :class:`skdeconv.preprocessing.LocalContrastNormalizer`. It returns the preprocessed image.
+        Caches need a function at the top level of a module, see Notes.
     on_error : {"raise", "skip"}, default="raise"
         How to handle files that cannot be read. "raise" reads nothing in advance and raises on
         access to such a file; "skip" reads every file once and leaves out those that cannot be
@@ -106,8 +108,15 @@ class ImageFolder:
     known scale and raise an error.
 
     No file stays open, so threads and processes can share a folder. A pickled folder stores paths,
-    not pixels: the files must be at the same place where it is loaded. For the same reason caches
-    such as ``Pipeline(memory=...)`` do not notice when a file changes.
+    not pixels: the files must be at the same place where it is loaded.
+
+    Caches of joblib, such as ``Pipeline(memory=...)``, identify images by ``path``, ``files`` and
+    labels, by the size and modification time of each file, by ``color``, ``dtype`` and ``size``,
+    and by ``prepare``. The latter must be a function at the top level of a module, an object of a
+    class defined there, or a ``functools.partial`` of one; a lambda or local function raises a
+    ValueError in a cache, and works everywhere else. It is identified by its code and by the
+    functions, classes and variables of its own module that it uses. Functions that it calls in
+    other modules are identified by their code alone.
 
     Examples
     --------
@@ -165,6 +174,23 @@ class ImageFolder:
     def n_skipped(self) -> int:
         """Number of skipped files."""
         return len(self.skipped)
+
+    def __getstate__(self):
+        # joblib.hash hashes a pickle: hence the stamp, which loading ignores, and a string, since
+        # the pickle of a path depends on how it was composed.
+        state = vars(self) | {"path": str(self.path), "_stamp": stamp_of(self.path, self.files)}
+        if self.prepare is not None:
+            state["prepare"] = Identified(self.prepare)
+        return state
+
+    def __setstate__(self, state):
+        vars(self).update(state, path=Path(state["path"]))
+        del self._stamp
+
+    def __copy__(self):
+        folder = object.__new__(type(self))
+        vars(folder).update(vars(self))
+        return folder
 
     def __len__(self) -> int:
         return len(self.files)

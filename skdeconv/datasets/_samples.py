@@ -96,7 +96,8 @@ def make_sparse_images(
     n_filters : int, default=4
         Number of filters.
     filter_size : int or (int, int), default=5
-        Height and width of the filters; an integer means (1, size) if images have height 1.
+        Height and width of the filters. For images of height 1 an integer is the width alone, for
+        images of width 1 the height alone.
     density : float, default=0.005
         Probability of a non-zero coefficient, 0 to 1.
     noise : float, default=0.0
@@ -133,7 +134,7 @@ def make_sparse_images(
         raise TypeError("image_shape must be a tuple of integers, got None.")
     image_shape = check_image_shape(image_shape)
     height, width, n_channels = full_shape(image_shape)
-    h, w = check_filter_size(filter_size, height)
+    h, w = check_filter_size(filter_size, (height, width))
     density = check_real("density", density, min_val=0, max_val=1)
     noise = check_real("noise", noise, min_val=0)
     check_flag("positive", positive)

@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import pickle
+from pathlib import Path, PurePath
 
 import joblib
 import numpy as np
@@ -25,11 +26,17 @@ from skdeconv import (
     HierarchicalDeconvNet,
     OnePassEncoder,
 )
-from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.transformer import Transformer
 from skdeconv.exceptions import VersionWarning
-from skdeconv.features import BagOfFeatures, PixelFeatures, SpatialPyramid, histogram_intersection
+from skdeconv.features import (
+    BagOfFeatures,
+    BatchTransformer,
+    PixelFeatures,
+    SpatialPyramid,
+    histogram_intersection,
+)
 from skdeconv.inference import SOLVERS, CoordinateDescent, Fista, HalfQuadratic
-from skdeconv.preprocessing import LocalContrastNormalizer
+from skdeconv.preprocessing import AsSignals, LocalContrastNormalizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -65,13 +72,73 @@ CASES = {
     "one pass, frozen": (OnePassEncoder(FrozenEstimator(clone(SEEDED).fit(X))), X),
     "one pass, filters": (OnePassEncoder(np.eye(3)[None, ..., None]), X),
     "normalizer": (LocalContrastNormalizer(), X),
+    "signals": (AsSignals("last"), X),
     "pyramid": (SpatialPyramid(), MAPS),
     "bag": (BAG, MAPS),
     "pixels": (PixelFeatures(SEEDED), X),
+    "batches": (BatchTransformer(make_pipeline(OnePassEncoder(SEEDED), SpatialPyramid())), X),
     "kernel": (KERNEL, MAPS),
 }
+COUNTS = [2, np.int64(2), None, (2, 3), (np.int32(2), None), [2, 3], ((2, 3), (4, 5)), "auto"]
+NUMBERS = [0.5, 1, np.float64(0.5), np.float32(0.5), (0.5, 1), (np.float64(0.5), None), [1, 2.0]]
+FLAGS = [True, np.True_, (True, False), [True, np.False_], (0.3, 0.4, 0.3)]
+NAMES = ["rows", np.str_("maps"), ("fista", "ista"), ["auto", None], None]
+SHAPES = [(8,), (8, 9), [8, 9], (np.int64(8), 9, 3), None]
+TABLE = np.eye(3, 2, dtype=bool)
+ARRAYS = [
+    TABLE,
+    np.asfortranarray(TABLE),
+    [[True], [False]],
+    (None, np.ones((2, 2))),
+    "pairs",
+    None,
+]
+SOLVERS_OF_LAYERS = ["fista", HalfQuadratic(beta_max=9.0), (CoordinateDescent(), Fista(), "fista")]
+NET = HierarchicalDeconvNet(**TWO, checkpoint=Path("net.npz"))
+ENCODERS = [SEEDED, NET, *map(FrozenEstimator, (SEEDED, NET)), OnePassEncoder(SEEDED), *ARRAYS]
+# Values of every type that the docstrings of the estimators name, and some more.
+PARAMETERS = {
+    "channels": [None, "first", "last"],
+    "transformer": [SEEDED, FrozenEstimator(SEEDED)],
+    "subsample": [None, 2],
+    "lam_scale": ["absolute", "median"],
+    **dict.fromkeys(
+        "n_filters filter_size pooling inference_max_iter max_iter batch_size n_jobs verbose layer "
+        "n_inference_steps cg_max_iter n_learning_steps n_words patch_size step pool n_nearest "
+        "n_descriptors levels stride window layers".split(),
+        COUNTS,
+    ),
+    **dict.fromkeys(
+        "lam p smoothness inference_tol tol forgetting beta competition sharpness power radius "
+        "sigma overlap".split(),
+        NUMBERS,
+    ),
+    **dict.fromkeys(
+        "positive low_frequency sparse_output keep_maps warm_start split_sign divisive two_pass "
+        "zero_mean grey".split(),
+        FLAGS,
+    ),
+    **dict.fromkeys(
+        "output inference lam_scale padding coding normalize kind boundary floor".split(), NAMES
+    ),
+    "pooling": [*NAMES, *COUNTS, ((3, 3, 3), (2, 2, 1)), (None, (2, 2, 1))],
+    "window": [*NAMES, *COUNTS],
+    "image_shape": SHAPES,
+    "maps_shape": SHAPES,
+    "connectivity": ARRAYS,
+    "init": ARRAYS,
+    "solver": SOLVERS_OF_LAYERS,
+    "layer": [*COUNTS, *ENCODERS],
+    "lower": ENCODERS,
+    "encoder": ENCODERS,
+    "checkpoint": ["fit.npz", Path("folder", "fit.npz"), Path.cwd(), PurePath("fit.npz"), None],
+    "random_state": [0, np.int64(0), np.random.RandomState(0), None],
+}
 # Estimators alone, one of each class.
-SINGLE = ["layer", "hierarchy", "adaptive", "one pass", "normalizer", "pyramid", "bag", "pixels"]
+SINGLE = [
+    "layer", "hierarchy", "adaptive", "one pass", "normalizer", "signals", "pyramid", "bag",
+    "pixels", "batches",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +171,13 @@ def public_estimators():
     return {one for one in values if inspect.isclass(one) and issubclass(one, BaseEstimator)}
 
 
+def with_parameters(kind):
+    """Estimators that together have every documented type of each of their parameters."""
+    values = {name: PARAMETERS[name] for name in inspect.signature(kind).parameters}
+    for i in range(max(map(len, values.values()))):
+        yield kind(**{name: of_name[i % len(of_name)] for name, of_name in values.items()})
+
+
 def codes(estimator, images):
     method = getattr(estimator, "transform", None) or estimator.decision_function
     return method(images)
@@ -134,6 +208,33 @@ def test_skops(fitted, name):
     file = io.dumps(estimator)
     assert set(io.get_untrusted_types(data=file)) <= set(SKOPS_TRUSTED)
     assert_same(io.loads(file, trusted=SKOPS_TRUSTED))
+
+
+@pytest.mark.parametrize("kind", sorted(public_estimators(), key=lambda one: one.__name__))
+def test_skops_loads_every_type_of_parameter(kind):
+    io = pytest.importorskip("skops.io")
+    for estimator in with_parameters(kind):
+        loaded = io.loads(io.dumps(estimator), trusted=SKOPS_TRUSTED)
+        for name, value in estimator.get_params(deep=False).items():
+            wanted = Path(value) if isinstance(value, PurePath) else value
+            assert type(getattr(loaded, name)) is type(wanted), name
+            assert frozen(getattr(loaded, name)) == frozen(wanted), name
+
+
+def test_skops_loads_what_was_mapped_into_memory(fitted, tmp_path):
+    io = pytest.importorskip("skops.io")
+    estimator, assert_same = fitted("adaptive")
+    joblib.dump(estimator, tmp_path / "net.joblib")
+    mapped = joblib.load(tmp_path / "net.joblib", mmap_mode="r")
+    assert_same(io.loads(io.dumps(mapped), trusted=SKOPS_TRUSTED))
+    assert all(isinstance(one, np.memmap) for one in mapped.filters_)
+
+
+def test_files_of_paths_do_not_depend_on_the_system():
+    path = Path("folder", "fit.npz")
+    file = pickle.dumps(DeconvNetLayer(checkpoint=path))
+    assert b"pathlib" not in file
+    assert pickle.loads(file).checkpoint == path
 
 
 @pytest.mark.parametrize("form", ["pickle", "joblib", "skops"])
@@ -173,8 +274,8 @@ def test_the_list_names_all_estimators():
 
 @pytest.mark.parametrize("kind", sorted(public_estimators(), key=lambda one: one.__name__))
 def test_estimators_record_the_version(kind):
-    assert issubclass(kind, Versioned)
-    assert kind.__mro__.index(Versioned) < kind.__mro__.index(BaseEstimator)
+    assert issubclass(kind, Transformer)
+    assert kind.__mro__.index(Transformer) < kind.__mro__.index(BaseEstimator)
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -197,7 +298,7 @@ def test_files_of_other_versions_warn(fitted, name, monkeypatch):
 def test_files_without_a_version_warn(fitted, name, monkeypatch):
     estimator, assert_same = fitted(name)
     with monkeypatch.context() as patched:
-        patched.delattr(Versioned, "__getstate__")
+        patched.delattr(Transformer, "__getstate__")
         file = pickle.dumps(estimator)
     message = f"saved by skdeconv of unknown version and is loaded by {skdeconv.__version__}"
     with pytest.warns(VersionWarning, match=message):

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
 from skdeconv._utils.parallel import quiet_single_thread
-from skdeconv.features import BagOfFeatures, PixelFeatures, SpatialPyramid
+from skdeconv.features import BagOfFeatures, BatchTransformer, PixelFeatures, SpatialPyramid
 from skdeconv.preprocessing import LocalContrastNormalizer
 
 # Between threads scikit-learn's check of an array may restore filters that another has left.
@@ -41,6 +41,7 @@ ESTIMATORS = {
     "pyramid": SpatialPyramid(),
     "bag": BagOfFeatures(3, patch_size=4, pool=2, random_state=0),
     "pixels": PixelFeatures(DeconvNetLayer(**ONE)),
+    "batches": BatchTransformer(DeconvNetLayer(**ONE), batch_size=2),
     "layer of any size": DeconvNetLayer(**ONE, output="maps"),
     "hierarchy of any size": HierarchicalDeconvNet(**TWO, output="maps"),
     "adaptive of any size": AdaptiveDeconvNet(**TWO, output="maps", pooling=(2, 2, 1)),

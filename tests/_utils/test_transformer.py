@@ -1,0 +1,126 @@
+"""Data frames of rows alone: maps and images pass unchanged, whatever is configured."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from reference.quick import QUICK, QUICK_NET
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.svm import LinearSVC
+
+from skdeconv import (
+    AdaptiveDeconvNet,
+    DeconvNetLayer,
+    HierarchicalDeconvNet,
+    OnePassEncoder,
+    SparseMaps,
+)
+from skdeconv.features import BagOfFeatures, PixelFeatures, SpatialPyramid
+from skdeconv.preprocessing import LocalContrastNormalizer
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X = np.random.default_rng(0).standard_normal((6, 12, 12))
+MIXED = [*X[:5], X[5, :9]]
+Y = np.arange(6) % 2
+LAYER = DeconvNetLayer(**QUICK | {"lam": 8.0})
+BAG = BagOfFeatures(3, patch_size=4, step=4, random_state=0)
+POOLED = {
+    "layer": make_pipeline(
+        LocalContrastNormalizer(), clone(LAYER).set_params(output="maps"), SpatialPyramid()
+    ),
+    "sparse": make_pipeline(
+        clone(LAYER).set_params(output="maps", sparse_output=True), SpatialPyramid()
+    ),
+    "low frequency": make_pipeline(
+        clone(LAYER).set_params(output="maps", low_frequency=True), SpatialPyramid()
+    ),
+    "net": make_pipeline(
+        HierarchicalDeconvNet(**QUICK_NET | {"lam": 8.0}, output="maps"), SpatialPyramid()
+    ),
+    "adaptive": make_pipeline(
+        AdaptiveDeconvNet(**QUICK_NET | {"lam": 8.0}, output="maps"), SpatialPyramid()
+    ),
+    "one pass": make_pipeline(OnePassEncoder(LAYER), SpatialPyramid()),
+    "words": make_pipeline(OnePassEncoder(LAYER), BAG),
+}
+KINDS = ["pandas", "polars"]
+
+
+def frame_of(kind):
+    return pytest.importorskip(kind).DataFrame
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("images", [X, MIXED], ids=["stack", "list"])
+@pytest.mark.parametrize("name", POOLED)
+def test_pipelines_of_maps(name, images, kind):
+    frame, pipeline = frame_of(kind), POOLED[name]
+    expected = clone(pipeline).fit_transform(images)
+    with config_context(transform_output=kind):
+        pooled = clone(pipeline).fit_transform(images)
+        model = make_pipeline(clone(pipeline), LinearSVC()).fit(images, Y)
+        assert model.predict(images).shape == (6,)
+    of_pipeline = clone(pipeline).set_output(transform=kind).fit_transform(images)
+    for result in (pooled, of_pipeline):
+        assert isinstance(result, frame)
+        np.testing.assert_array_equal(result.to_numpy(), expected)
+        assert list(result.columns) == list(clone(pipeline).fit(images).get_feature_names_out())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_become_frames_and_maps_do_not(kind):
+    frame, layer = frame_of(kind), clone(LAYER).set_output(transform=kind)
+    rows = layer.fit_transform(X)
+    assert isinstance(rows, frame)
+    assert list(rows.columns) == list(layer.get_feature_names_out())
+    for options, form in ({"output": "maps"}, np.ndarray), ({"sparse_output": True}, SparseMaps):
+        layer.set_params(**options)
+        assert isinstance(layer.fit_transform(X), form)
+    normalizer = LocalContrastNormalizer(image_shape=(12, 12)).set_output(transform=kind)
+    assert isinstance(normalizer.fit_transform(X), np.ndarray)
+    assert isinstance(normalizer.fit_transform(X.reshape(6, -1)), frame)
+    normalizer.set_params(image_shape=None)
+    assert isinstance(normalizer.fit_transform(MIXED), list)
+    encoder = OnePassEncoder(LAYER).set_output(transform=kind)
+    assert isinstance(encoder.fit_transform(X), np.ndarray)
+    assert isinstance(encoder.set_params(output="rows").fit_transform(X), frame)
+
+
+def test_the_index_is_kept():
+    series = pd.Series(list(X), index=list("fedcba"))
+    rows = clone(LAYER).set_output(transform="pandas").fit_transform(series)
+    assert list(rows.index) == list("fedcba")
+    pixels = PixelFeatures(LAYER).set_output(transform="pandas").fit_transform(series)
+    assert list(pixels.index) == list(range(X.size))
+    one = PixelFeatures(LAYER).set_output(transform="pandas").fit(series)
+    assert list(one.transform(series[:1]).index) == list(range(144))
+
+
+def test_set_output_is_kept_and_undone():
+    layer = clone(LAYER).set_output(transform="pandas")
+    assert layer.set_output() is layer
+    assert isinstance(clone(layer).fit_transform(X), pd.DataFrame)
+    assert isinstance(layer.set_output(transform="default").fit_transform(X), np.ndarray)
+    with config_context(transform_output="pandas"):
+        assert isinstance(layer.transform(X), np.ndarray)
+    with pytest.raises(ValueError, match="arrow"):
+        layer.set_output(transform="arrow").transform(X)
+
+
+def test_sparse_rows_are_refused_as_by_scikit_learn():
+    layer = clone(LAYER).set_params(sparse_output=True).set_output(transform="pandas")
+    with pytest.raises(ValueError, match="disable Pandas output"):
+        layer.fit(X).transform(X)
+
+
+def test_own_calls_do_not_depend_on_the_configuration():
+    union = make_union(clone(LAYER), OnePassEncoder(LAYER, output="rows"))
+    expected, pixels = union.fit_transform(X), PixelFeatures(LAYER).fit_transform(X)
+    with config_context(transform_output="pandas"):
+        np.testing.assert_array_equal(union.fit_transform(X).to_numpy(), expected)
+        np.testing.assert_array_equal(PixelFeatures(LAYER).fit_transform(X).to_numpy(), pixels)
+        layer = clone(LAYER).fit(X)
+        assert layer.inverse_transform(layer.transform(X)).shape == X.shape
+        assert layer.score(X) == clone(LAYER).fit(X).score(X)
