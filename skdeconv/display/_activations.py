@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from skdeconv.display._base import LayersDisplay, check_array, check_estimator
 from skdeconv.display._drawing import (
+    as_curves,
     as_pictures,
     draw_curves,
     draw_mosaic,
@@ -126,21 +127,22 @@ class ActivationsDisplay(LayersDisplay):
                 f"projections and crops must be of one shape, got {pair[0].shape} and "
                 f"{pair[1].shape}."
             )
-        n_filters, k, h, _, _ = pair[0].shape
+        n_filters, k = pair[0].shape[:2]
         axes = subplots(11.0, 5.8, ncols=2) if axes is None else np.ravel(axes)
         if len(axes) != 2:
             raise ValueError(f"axes must hold two Axes, got {len(axes)}.")
         for ax, tiles in zip(axes, pair, strict=True):
             tiles = normalized_tiles(tiles.reshape(n_filters * k, *tiles.shape[2:]))
-            if h == 1:
+            curves = as_curves(tiles)
+            if curves is not None:
                 names = np.repeat(np.arange(n_filters), k)
-                draw_curves(ax, tiles[:, 0], names, **kwargs)
+                draw_curves(ax, curves, names, **kwargs)
             else:
                 draw_mosaic(ax, _blocks(as_pictures(tiles), k), n_columns, (-1, 1), **kwargs)
         which = "strongest activation" if k == 1 else f"{k} strongest activations"
         title = f"{which} of {n_filters} filters"
         axes[0].set_title(title if self.layer is None else f"layer {self.layer}: {title}")
-        axes[1].set_title("signals" if h == 1 else "images")
+        axes[1].set_title("images" if curves is None else "signals")
         self.axes_ = np.asarray(axes)
         return self
 

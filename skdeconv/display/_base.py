@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._utils.validation import check_integer
-from skdeconv.layouts import is_image_list
+from skdeconv.layouts import is_image_list, unpacked
 
 
 class Display:
@@ -61,7 +61,7 @@ class ImageDisplay(Display):
 
 def one_of(X, index):
     """Images of the same layout that hold one of the images."""
-    n = len(X)
+    X, n = unpacked(X), len(X)
     start = check_integer("index", index, min_val=-n, max_val=n - 1) % n
     if is_image_list(X):
         return [X[start]]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from skdeconv.display._base import LayersDisplay, check_array, check_axes, check_estimator, one_of
 from skdeconv.display._drawing import (
+    as_curves,
     as_pictures,
     draw_curves,
     draw_mosaic,
@@ -128,8 +129,9 @@ class CascadeDisplay(LayersDisplay):
         axes = check_axes(axes, n)
         for number, (ax, tiles) in enumerate(zip(axes, layers, strict=True)):
             tiles = normalized_tiles(tiles)
-            if tiles.shape[1] == 1:
-                draw_curves(ax, tiles[:, 0], range(len(tiles)), **kwargs)
+            curves = as_curves(tiles)
+            if curves is not None:
+                draw_curves(ax, curves, range(len(tiles)), **kwargs)
             else:
                 draw_mosaic(ax, as_pictures(tiles), None, (-1, 1), **kwargs)
             word = "feature" if len(tiles) == 1 else "features"

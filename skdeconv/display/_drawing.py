@@ -84,6 +84,15 @@ def _mosaic(tiles, n_columns, gap):
     return mosaic[:-line, :-line]
 
 
+def as_curves(tiles):
+    """Convert tiles (n, height, width, n_channels) of one row or one column to curves, or to None.
+
+    Curves are of shape (n, length, n_channels). None stands for tiles of images.
+    """
+    n, height, width, n_channels = tiles.shape
+    return tiles.reshape(n, -1, n_channels) if 1 in (height, width) else None
+
+
 def draw_curves(ax, curves, names, stems=False, **kwargs):
     """Plot curves (n, length, n_channels) one below the other, on the same scale.
 

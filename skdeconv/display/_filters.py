@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import Display, check_array, check_estimator
-from skdeconv.display._drawing import draw_curves, draw_mosaic
+from skdeconv.display._drawing import as_curves, draw_curves, draw_mosaic
 from skdeconv.filters import normalized
 
 FILTERS_SHAPE = "n_filters, h, w, n_channels"
@@ -134,8 +134,9 @@ class FiltersDisplay(Display):
 def draw_filters(ax, filters, n_columns=None, **kwargs):
     """Plot filters (n_filters, h, w, n_channels), in a new figure if ``ax`` is None."""
     n_filters, h, w, n_channels = filters.shape
-    if h == 1:
-        return draw_curves(ax, filters[:, 0], range(n_filters), **kwargs)
+    curves = as_curves(filters)
+    if curves is not None:
+        return draw_curves(ax, curves, range(n_filters), **kwargs)
     limit = np.abs(filters).max()
     if n_channels != 3:
         filters = filters.transpose(0, 3, 1, 2).reshape(-1, h, w)

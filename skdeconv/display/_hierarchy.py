@@ -8,7 +8,7 @@ from math import ceil, sqrt
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import LayersDisplay, check_array, check_axes, check_estimator
-from skdeconv.display._drawing import curves_height, subplots
+from skdeconv.display._drawing import as_curves, curves_height, subplots
 from skdeconv.display._filters import FILTERS_SHAPE, draw_filters
 from skdeconv.filters import normalized
 
@@ -120,7 +120,7 @@ class HierarchyDisplay(LayersDisplay):
 def _new_axes(layers):
     """Axes side by side in a new figure, and the number of columns of each mosaic."""
     n = len(layers)
-    if layers[0].shape[1] == 1:
+    if as_curves(layers[0]) is not None:
         height = curves_height(max(len(filters) for filters in layers))
         return subplots(max(8.0, 4.0 * n), height, ncols=n, squeeze=False), [None] * n
     # All mosaics have the same number of rows, chosen so that the figure is about twice as wide as

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import ImageDisplay, check_array
-from skdeconv.display._drawing import draw_curves, draw_mosaic
+from skdeconv.display._drawing import as_curves, draw_curves, draw_mosaic
 
 
 class MapsDisplay(ImageDisplay):
@@ -70,14 +70,14 @@ class MapsDisplay(ImageDisplay):
         """
         maps = check_array("maps", self.maps, "map_height, map_width, n_filters")
         n_filters = maps.shape[2]
-        if maps.shape[0] == 1:
-            self.axes_ = ax = draw_curves(
-                ax, maps[0].T[:, :, None], range(n_filters), stems=True, **kwargs
-            )
+        tiles = maps.transpose(2, 0, 1)
+        curves = as_curves(tiles[..., None])
+        if curves is not None:
+            self.axes_ = ax = draw_curves(ax, curves, range(n_filters), stems=True, **kwargs)
         else:
             nonzero = np.abs(maps[maps != 0])
             limit = np.percentile(nonzero, 75) if nonzero.size else 1.0
-            tiles, style = maps.transpose(2, 0, 1), {"cmap": "RdBu_r", "gap": "0.8"} | kwargs
+            style = {"cmap": "RdBu_r", "gap": "0.8"} | kwargs
             self.axes_ = ax = draw_mosaic(ax, tiles, n_columns, (-limit, limit), **style)
         ax.set_title(f"{n_filters} maps, {100 * np.mean(maps != 0):.1f} % non-zero")
         return self

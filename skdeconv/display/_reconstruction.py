@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdeconv.display._base import ImageDisplay
-from skdeconv.display._drawing import draw_curves, draw_mosaic
+from skdeconv.display._drawing import as_curves, draw_curves, draw_mosaic
 from skdeconv.layouts import check_images, full_shape
 
 
@@ -93,8 +93,9 @@ class ReconstructionDisplay(ImageDisplay):
         names = ["image", "reconstruction", "difference"]
         n_channels = full_shape(image.shape)[2]
         image, drawn = (a.reshape(full_shape(image.shape)) for a in (image, drawn))
-        if len(image) == 1:
-            curves, names[0] = np.stack([image, drawn, image - drawn])[:, 0], "signal"
+        curves = as_curves(np.stack([image, drawn, image - drawn]))
+        if curves is not None:
+            names[0] = "signal"
             self.axes_ = ax = draw_curves(ax, curves, names, **kwargs)
         else:
             low, high, limit = known.min(), known.max(), np.abs(known).max()

@@ -8,10 +8,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
+from skdeconv._utils.parameters import of_each_axis
 from skdeconv._utils.rollback import restored_on_failure
 from skdeconv._utils.validation import check_in, check_integer, check_real, check_seed
 from skdeconv.features._check_maps import (
@@ -41,8 +43,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
     n_words : int, default=1000
         Size of the vocabulary.
     patch_size : int, default=16
-        Side of a window in positions of the maps, a multiple of ``pool``. For maps of height 1
-        the windows have height 1 too.
+        Side of a window in positions of the maps, a multiple of ``pool``. For maps of height 1 or
+        width 1 the windows have height 1 or width 1 too.
     step : int, default=2
         Stride of the windows in positions.
     pool : int, default=4
@@ -182,8 +184,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
             n_words = self._check_parameters()
             maps = self._check_maps(X, reset=True)
             random_state = check_seed(self.random_state)
-            height = _common_height(maps)
-            self._pyramid(height, n_words)
+            size = _common_size(maps)
+            self._pyramid(size, n_words)
             sample = self._sample(maps, random_state)
             if len(sample) < n_words:
                 raise ValueError(
@@ -193,7 +195,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
             seed = random_state.randint(np.iinfo(np.int32).max)
             kmeans = MiniBatchKMeans(n_words, batch_size=4096, n_init=1, random_state=seed)
             kmeans.fit(sample)
-            blocks = self._describe().blocks(height)
+            blocks = self._describe().blocks(size)
             self.maps_shape_, self.kmeans_ = shape_of_maps(maps), kmeans
             self.words_ = kmeans.cluster_centers_.reshape(n_words, *blocks, -1)
         return self
@@ -224,19 +226,20 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         self._check_parameters()
         maps = self._check_maps(X, reset=False)
         check_n_filters(maps, self.maps_shape_[2])
-        height = _common_height(maps)
+        size = _common_size(maps)
         describe, words, grids = self._describe(), [], []
         for one in each_of_maps(maps):
             descriptors, grid = describe(*one)
             if descriptors.shape[1] != self.words_[0].size:
                 raise ValueError(
-                    f"Windows of X have {describe.blocks(height)} blocks, but fit has seen "
+                    f"Windows of X have {describe.blocks(size)} blocks, but fit has seen "
                     f"{self.words_.shape[1:3]}. After fit patch_size, pool, and whether maps have "
-                    "height 1, must not change."
+                    "height 1 or width 1, must not change."
                 )
             words.append(self._words_of(descriptors))
             grids.append(grid)
-        return self._pyramid(height, len(self.words_)).transform(SparseMaps(words, grids))
+        pyramid = self._pyramid(size, len(self.words_)).set_output(transform="default")
+        return pyramid.transform(SparseMaps(words, grids))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns: ``word3_l2_y0_x1`` is word 3 in row 0, column 1 of 2 x 2 cells.
@@ -252,7 +255,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
             Names of the columns of ``transform``.
         """
         check_is_fitted(self)
-        pyramid = self._pyramid(self.maps_shape_[0], len(self.words_))
+        pyramid = self._pyramid(self.maps_shape_[:2], len(self.words_))
         names = pyramid.get_feature_names_out()
         return np.array([f"word{name[1:]}" for name in names], dtype=object)
 
@@ -278,12 +281,12 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
     def _describe(self):
         return Descriptors(self.patch_size, self.step, self.pool)
 
-    def _pyramid(self, height, n_words):
-        """The pyramid that pools words over cells; signals have one row of windows."""
+    def _pyramid(self, size, n_words):
+        """The pyramid that pools words over cells; signals have one row or column of windows."""
         pyramid = SpatialPyramid(
             self.levels, pooling=self.pooling, power=self.power, normalize=self.normalize
         )
-        return pyramid.fit(np.zeros((1, min(height, 2), 1, n_words)))
+        return pyramid.fit(np.zeros((1, *of_each_axis(2, size), n_words)))
 
     def _sample(self, maps, random_state):
         """At most ``n_descriptors`` descriptors, about the same number from every image.
@@ -308,7 +311,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         """Sparse weights of the nearest words of every window; zero for a blank window."""
         count = min(self.n_nearest, len(self.words_)) if self.coding == "soft" else 1
         known = descriptors.astype(self.words_.dtype, copy=False)
-        distances = self.kmeans_.transform(known).astype(descriptors.dtype, copy=False) ** 2
+        with config_context(transform_output="default"):
+            distances = self.kmeans_.transform(known).astype(descriptors.dtype, copy=False) ** 2
         if count == 1:
             nearest = distances.argmin(axis=1)[:, None]
         else:
@@ -323,9 +327,9 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         return csr_array(parts, shape=(len(nearest), len(self.words_)))
 
 
-def _common_height(maps):
-    """Height of the first maps; either all maps are signals, of height 1, or none is."""
-    flat = {height == 1 for height, _ in shapes_of_maps(maps)}
-    if len(flat) > 1:
-        raise ValueError("X holds maps of height 1 beside taller ones; their windows differ.")
-    return shape_of_maps(maps)[0]
+def _common_size(maps):
+    """Size of the first maps; all maps are signals along the same axis, or none is a signal."""
+    sizes = shapes_of_maps(maps)
+    if len({of_each_axis(2, size) for size in sizes}) > 1:
+        raise ValueError("X holds maps of height 1 or width 1 beside others; their windows differ.")
+    return sizes[0]

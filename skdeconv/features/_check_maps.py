@@ -6,25 +6,25 @@ import math
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, validate_data
 
-from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_shape
 from skdeconv.layouts import (
     SparseMaps,
     check_range,
     forget_features,
-    in_native_order,
     is_image_list,
     largest_modulus,
     maps_of_rows,
+    plain,
+    unpacked,
 )
 
 _FLOATS = [np.float64, np.float32]
 
 
-class TakesMaps(Versioned, TransformerMixin):
+class TakesMaps(Transformer):
     """Mixin for transformers of maps, with the parameter ``maps_shape``."""
 
     def __sklearn_tags__(self):
@@ -59,7 +59,7 @@ class TakesMaps(Versioned, TransformerMixin):
             large that sums overflow. A sequence that reads on access, such as ImageFolder, holds
             images, not maps.
         """
-        maps = self._read_maps(in_native_order(X), reset)
+        maps = self._read_maps(unpacked(X), reset)
         parts = [maps] if isinstance(maps, np.ndarray) else [one for one, _ in each_of_maps(maps)]
         parts = [one.data if issparse(one) else one for one in parts]
         check_range(
@@ -176,7 +176,7 @@ def _canonical(maps):
 
 def _checked_list(X, name):
     maps = [
-        check_array(in_native_order(one), dtype=_FLOATS, allow_nd=True, input_name=f"X[{i}]")
+        check_array(plain(one), dtype=_FLOATS, allow_nd=True, input_name=f"X[{i}]")
         for i, one in enumerate(X)
     ]
     if any(one.ndim != 3 or not one.size for one in maps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 
+from skdeconv._utils.parameters import of_each_axis
 from skdeconv.features._cells import Pooling, unit_rows
 
 
@@ -21,10 +22,9 @@ class Descriptors:
         self.patch_size, self.step, self.pool = patch_size, step, pool
         self._layouts = {}
 
-    def blocks(self, map_height: int) -> tuple[int, int]:
-        """Rows and columns of blocks in a window; one row for maps of height 1."""
-        count = self.patch_size // self.pool
-        return (1 if map_height == 1 else count), count
+    def blocks(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of blocks in a window, for maps of (map_height, map_width)."""
+        return of_each_axis(self.patch_size // self.pool, shape)
 
     def __call__(self, maps, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
         """Compute the descriptors of one image.
@@ -59,21 +59,20 @@ class Descriptors:
 
     def _layout(self, shape):
         """The sums over all blocks of maps of one size, and the blocks of each window."""
-        axes = [self._axis(size, flat=shape[0] == 1 and i == 0) for i, size in enumerate(shape)]
+        axes = map(self._axis, shape, of_each_axis(self.patch_size, shape))
         weights, blocks = zip(*axes, strict=True)
         return Pooling([weights], "sum"), *blocks
 
-    def _axis(self, size, flat):
+    def _axis(self, size, patch):
         """Weights of the distinct blocks along an axis, and the indices of each window's blocks."""
-        patch, pool = (1, 1) if flat else (self.patch_size, self.pool)
         if size < patch:
             raise ValueError(
                 f"patch_size={patch} is larger than the maps of an image, one side of which is "
                 f"{size}. Decrease patch_size."
             )
         first = np.arange(0, size - patch + 1, self.step)
-        starts = first[:, None] + np.arange(0, patch, pool)
+        starts = first[:, None] + np.arange(0, patch, self.pool)
         different, blocks = np.unique(starts, return_inverse=True)
         position = np.arange(size) - different[:, None]
-        weights = ((position >= 0) & (position < pool)).astype(float)
+        weights = ((position >= 0) & (position < self.pool)).astype(float)
         return weights, blocks.reshape(starts.shape)

@@ -8,22 +8,22 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._utils.parameters import thawed
-from skdeconv._utils.persistence import Versioned
 from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_input_features, check_integer, check_real
-from skdeconv.layouts import SparseMaps, check_images, is_image_list
+from skdeconv.layouts import SparseMaps, check_images, is_image_list, unpacked
 
 # Images that are encoded together: few enough that their codes need little memory compared with
 # the features, and enough to keep parallel workers busy.
 _IMAGES_AT_ONCE, _PIXELS_AT_ONCE = 16, 2**20
 
 
-class PixelFeatures(Versioned, TransformerMixin, BaseEstimator):
+class PixelFeatures(Transformer, BaseEstimator):
     r"""Local energies of the maps around every pixel: one row of features per pixel.
 
     The features are meant for the segmentation of images, by a classifier trained on some labelled
@@ -294,6 +294,7 @@ def _items(name, value):
 
 
 def _refuse_rows(X):
+    X = unpacked(X)
     if getattr(X, "ndim", 2) < 3 and not is_image_list(X):
         raise ValueError(
             "X must be a stack of images (n_images, height, width) or (n_images, height, width, "

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from skdeconv._utils.parameters import of_each_axis
 from skdeconv._utils.rollback import restored_on_failure
 from skdeconv._utils.validation import check_flag, check_in, check_integer, check_real
 from skdeconv.features._cells import Pooling, unit_rows
@@ -39,7 +40,8 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
     ----------
     levels : tuple of int or of (int, int), default=(1, 2, 4)
         Cells of ``window="box"`` along each side. Each entry adds a pyramid level of n x n cells,
-        or of (rows, columns). For maps of height 1 an integer n means (1, n).
+        or of (rows, columns). For maps of height 1 an integer n means (1, n), for maps of width 1
+        (n, 1).
     window : {"box", "gaussian", "triangular"}, default="box"
         "box" pools over the cells of ``levels``, whose size is proportional to that of the maps.
         "gaussian" and "triangular" pool over windows of fixed size, ``stride`` apart. Their number
@@ -168,6 +170,8 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
             shape = shape_of_maps(maps)
             self._check_sizes(maps, shape)
             self.maps_shape_ = shape
+            # Not the first map alone, which may be a single position in a list of signals.
+            self._largest = tuple(np.max(shapes_of_maps(maps), axis=0).tolist())
             self._grids(shape[:2])
         return self
 
@@ -262,12 +266,17 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
             return [("", *weights)]
         grids = []
         for level in self.levels:
-            cells = level if isinstance(level, tuple | list) else (level, level)
-            cells = (1, cells[-1]) if self.maps_shape_[0] == 1 else (cells[0], cells[-1])
+            cells = self._cells(level)
             name = "_l" + "x".join(map(str, level if isinstance(level, tuple | list) else [level]))
             pairs = zip(shape, cells, strict=True)
             grids.append((name, *(cell_weights(n, count, self.overlap) for n, count in pairs)))
         return grids
+
+    def _cells(self, level):
+        """Rows and columns of the cells of a level; maps of signals have one row or column."""
+        cells = level if isinstance(level, tuple | list) else (level,)
+        rows, columns = of_each_axis(max(cells), self._largest)
+        return min(cells[0], rows), min(cells[-1], columns)
 
     def _pooled(self, maps):
         """Pooled maps, one row per image."""

@@ -6,11 +6,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._utils.persistence import Versioned
 from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_flag, check_in, check_integer, check_real
 from skdeconv.layouts import check_images, full_shape, images_in_layout
 from skdeconv.preprocessing._contrast import grey, normalise
@@ -19,7 +19,7 @@ _BOUNDARIES = ("reflect", "mirror", "nearest", "wrap", "constant")
 _REC_601 = (0.299, 0.587, 0.114)
 
 
-class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class LocalContrastNormalizer(Transformer, OneToOneFeatureMixin, BaseEstimator):
     r"""Subtract the local mean of images and divide by their local standard deviation.
 
     Filters learned from raw photos mostly represent slow changes of brightness. After
@@ -265,20 +265,20 @@ class LocalContrastNormalizer(Versioned, OneToOneFeatureMixin, TransformerMixin,
         Returns
         -------
         names : ndarray of str objects
-            Names of the input; if ``grey`` merges channels, y0_x0, y0_x1, ...
+            Names of the input; if ``grey`` merges channels, y0_x0, y0_x1, ... Images in a list have
+            no common columns: without names of the input one per channel, x0, x1, ...
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         ValueError
-            If ``input_features`` are not those seen in ``fit``, or ``fit`` saw a list of images.
+            If ``input_features`` are not those seen in ``fit``.
         """
         check_is_fitted(self, "image_shape_")
         if not hasattr(self, "n_features_in_"):
-            raise ValueError(
-                "Images in a list have no features to name. Fit on rows or on a stack of images."
-            )
+            names = [f"x{i}" for i in range(full_shape(self.image_shape_)[2])]
+            return np.array(names if input_features is None else input_features, dtype=object)
         names = super().get_feature_names_out(input_features)
         height, width, n_channels = full_shape(self.image_shape_)
         if n_channels == 1 or self._grey_weights() is None:

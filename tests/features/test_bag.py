@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference.features import (
     descriptors_by_loops,
     draw_maps,
+    flat_axis,
     pyramid_by_loops,
     sparse_maps,
     words_by_loops,
@@ -34,8 +35,8 @@ def bag_by_loops(bag, maps):
     centres = bag.words_.reshape(len(bag.words_), -1)
     words = words_by_loops(descriptors, centres, bag.coding, bag.n_nearest, bag.sharpness)
     options = {name: getattr(bag, name) for name in ("pooling", "power", "normalize")}
-    flat = maps.shape[0] == 1
-    return pyramid_by_loops(words.reshape(*grid, -1), bag.levels, flat=flat, **options)
+    options["flat"] = flat_axis(maps)
+    return pyramid_by_loops(words.reshape(*grid, -1), bag.levels, **options)
 
 
 def draw_maps_with_blanks(*shape, dtype=np.float64):
@@ -54,26 +55,25 @@ def draw_maps_with_blanks(*shape, dtype=np.float64):
     larger=st.tuples(st.integers(0, 5), st.integers(0, 5)),
     sizes=st.sampled_from([(4, 2), (6, 3), (3, 1), (2, 2), (1, 1), (6, 2)]),
     step=st.integers(1, 4),
-    flat=st.booleans(),
+    flat=st.sampled_from([None, 0, 1]),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
 def test_descriptors_against_loops(seed, larger, sizes, step, flat, dtype):
     patch_size, pool = sizes
-    height, width = 1 if flat else patch_size + larger[0], patch_size + larger[1]
-    maps = draw_maps(height, width, 2, seed=seed, dtype=dtype, density=0.3)
+    shape = [1 if axis == flat else patch_size + more for axis, more in enumerate(larger)]
+    maps = draw_maps(*shape, 2, seed=seed, dtype=dtype, density=0.3)
     expected, windows = descriptors_by_loops(maps, patch_size, step, pool)
     describe, positions = Descriptors(patch_size, step, pool), maps.reshape(-1, 2)
     for form in (positions, csr_array(positions)):
-        found, grid = describe(form, (height, width))
+        found, grid = describe(form, tuple(shape))
         assert_allclose(found, expected, atol=1e-12 if dtype == np.float64 else 1e-5)
-        assert found.dtype == dtype
-        assert grid == windows
-    assert found.shape[1] == np.prod(describe.blocks(height)) * 2
+        assert (found.dtype, grid) == (dtype, windows)
+    assert found.shape[1] == np.prod(describe.blocks(shape)) * 2
 
 
 @each_coding
 @pytest.mark.parametrize("normalize", ["cell", "global", None])
-@pytest.mark.parametrize("shape", [(7, 9), (1, 12), (4, 8), (9, 4)])
+@pytest.mark.parametrize("shape", [(7, 9), (1, 12), (12, 1), (4, 8), (9, 4)])
 def test_rows_against_loops(shape, coding, normalize):
     maps = draw_maps(3, *shape, 2)
     options = {"step": 1, "coding": coding, "normalize": normalize, "levels": (1, 2, 3)}
@@ -225,7 +225,7 @@ def test_names_are_those_of_the_columns(coding):
 
 
 def test_names_where_all_windows_are_in_one_row():
-    for shape, n_cells in [((4, 12), 1 + 4), ((1, 12), 1 + 2)]:
+    for shape, n_cells in [((4, 12), 1 + 4), ((1, 12), 1 + 2), ((12, 1), 1 + 2)]:
         bag = BagOfFeatures(3, levels=(1, 2), **SMALL).fit(draw_maps(3, *shape, 2))
         assert len(bag.get_feature_names_out()) == 3 * n_cells
         assert bag.transform(draw_maps(3, *shape, 2)).shape == (3, 3 * n_cells)

@@ -63,7 +63,7 @@ def test_a_bag_refuses_other_windows_than_in_fit():
     bag = BagOfFeatures(5, **SMALL).fit(maps)
     with pytest.raises(ValueError, match="patch_size, pool"):
         bag.set_params(patch_size=6).transform(maps)
-    with pytest.raises(ValueError, match="maps of height 1 beside"):
+    with pytest.raises(ValueError, match="height 1 or width 1 beside"):
         bag.transform([maps[0], maps[0, :1]])
 
 

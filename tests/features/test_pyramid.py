@@ -71,7 +71,7 @@ def test_rows_against_loops(window, pooling, split_sign, seed, shape, dtype, den
     assert_like_loops(maps, **options)
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (3, 4), (1, 9), (6, 6), (2, 1), (1, 1)])
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4), (1, 9), (9, 1), (6, 6), (2, 1), (1, 1)])
 def test_defaults_against_loops(shape):
     assert_like_loops(draw_maps(3, *shape, 2))
 

@@ -73,6 +73,8 @@ def test_frames_come_out():
         frame = clone(pyramid).set_output(transform="pandas").fit_transform(form)
         assert list(frame.columns) == list(pyramid.get_feature_names_out())
         assert_allclose(frame, expected, rtol=1e-12)
+    rows = SpatialPyramid((1, (2, 1)), maps_shape=(5, 6, 2)).set_output(transform="pandas")
+    assert_allclose(rows.fit_transform(csr_array(maps.reshape(3, 60))), expected, rtol=1e-12)
 
 
 # Rows

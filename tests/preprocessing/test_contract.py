@@ -89,8 +89,9 @@ def test_feature_names():
     assert names.tolist() == ["y0_x0", "y0_x1", "y1_x0", "y1_x1"]
     with pytest.raises(ValueError, match="input_features should have length"):
         normalizer.get_feature_names_out(["a", "b"])
-    with pytest.raises(ValueError, match="Fit on rows or on a stack of images"):
-        normalizer.fit(list(images)).get_feature_names_out()
+    normalizer.set_params(grey=False).fit(list(images))
+    assert normalizer.get_feature_names_out().tolist() == ["x0", "x1", "x2"]
+    assert normalizer.get_feature_names_out(["image"]).tolist() == ["image"]
     with pytest.raises(NotFittedError):
         LocalContrastNormalizer().get_feature_names_out()
 
@@ -194,12 +195,10 @@ def test_a_failed_fit_leaves_the_old_one_usable(monkeypatch):
         (np.full((2, 20), np.inf), ValueError, "contains infinity"),
         (np.ones((2, 5, 4), complex), ValueError, "Complex data not supported"),
         (np.ones((0, 5, 4)), ValueError, "0 sample"),
-        (np.ones((2, 4, 5)), ValueError, r"shape \(4, 5\), but fit has seen .* \(5, 4\)"),
         (np.ones((2, 21)), ValueError, "X has 21 features, but LocalContrastNormalizer is"),
-        (np.ones((2, 5, 4, 3)), ValueError, "fit has seen images of shape"),
+        (np.ones((2, 5, 4, 3)), ValueError, "with 3 channels, but fit has seen images with 1"),
         (np.ones((2, 1, 5, 4, 3)), ValueError, "5 dimensions"),
         (np.ones(20), ValueError, "Reshape your data"),
-        ([np.ones((5, 4)), np.ones((4, 5))], ValueError, "different shapes"),
     ],
 )
 def test_faulty_input(X, error, message):
