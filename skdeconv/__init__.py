@@ -6,6 +6,7 @@ from skdeconv._lam_min import lam_min
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._one_pass import OnePassEncoder
 from skdeconv._utils.persistence import SKOPS_TRUSTED
+from skdeconv._utils.versions import show_versions
 from skdeconv.filters import make_connectivity
 from skdeconv.layouts import AdaptiveCode, SparseMaps
 
@@ -21,4 +22,5 @@ __all__ = [
     "SparseMaps",
     "lam_min",
     "make_connectivity",
+    "show_versions",
 ]

@@ -17,9 +17,14 @@ from skdeconv._utils.callbacks import with_callbacks
 from skdeconv._utils.parallel import quiet_single_thread, workers
 from skdeconv._utils.rollback import restored_on_failure
 from skdeconv._utils.validation import check_in, check_integer, check_seed
-from skdeconv._utils.warnings import warn
-from skdeconv.exceptions import ZeroMapsWarning
-from skdeconv.layouts import AdaptiveCode, SparseMaps, check_images, full_shape, map_shape_of
+from skdeconv.layouts import (
+    AdaptiveCode,
+    SparseMaps,
+    check_images,
+    full_shape,
+    images_in_layout,
+    map_shape_of,
+)
 from skdeconv.learning import (
     CG_MAX_ITER,
     LAM,
@@ -28,7 +33,10 @@ from skdeconv.learning import (
     Checkpoint,
     check_adaptive_codings,
     check_adaptive_plans,
+    in_units,
     learn_in_passes,
+    warn_of_scale,
+    windows_of,
 )
 from skdeconv.networks import (
     AdaptiveNetwork,
@@ -44,6 +52,7 @@ from skdeconv.networks import (
     reconstructed_images,
     strongest_fields,
     switches_of,
+    warn_of_silent_layer,
 )
 from skdeconv.operators import compose
 
@@ -87,7 +96,8 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         Number of filters in each layer, the lowest first. Its length is the number of layers.
     filter_size : int or (int, int), per layer, default=7
         Height and width of the filters. A tuple always runs over the layers: rectangular filters of
-        two layers are ``((7, 5), (5, 5))``. For images of height 1 an integer is the width alone.
+        two layers are ``((7, 5), (5, 5))``. For images of height 1 an integer is the width alone,
+        for images of width 1 the height alone.
     pooling : (int, int, int) or None, per layer
         Rows, columns and neighbouring maps of a block; None for a layer without pooling. One triple
         is for all layers. By default (3, 3, 3) in the first layer and (3, 3, 2) above. Blocks at
@@ -95,6 +105,10 @@ class AdaptiveDeconvNet(BaseDeconvNet):
     lam : float, per layer, default=(2.0, 0.5, 0.3, 0.2)
         Weight of the squared error, above 0. Larger values give a better reconstruction and less
         sparse maps. Its scale depends on that of the images.
+    lam_scale : {"absolute", "median"}, default="absolute"
+        Whether ``lam`` is the weight itself, or a multiple of the median of
+        :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. With "median"
+        one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255.
     inference : {"fista", "ista", "coordinate_descent"}, per layer, default="fista"
         Algorithm of inference. "ista" is that of [1]_: gradient step, pooling, shrinkage and
         unpooling. "fista" adds momentum. "coordinate_descent" solves layers 1 and 2 without
@@ -161,6 +175,8 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         It may rise, because filters of unit norm may reconstruct pixels of any scale.
     n_iter_ : int
         Number of passes of all layers together.
+    lam_scale_ : float
+        Value of the weight of the squared error that ``lam`` is a multiple of; 1.0 for "absolute".
     image_shape_ : tuple of int
         Shape of one image as seen in ``fit``; height and width are None if images differ in size.
     n_features_in_ : int
@@ -199,6 +215,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         pooling: tuple | None = POOLING,
         *,
         lam: float | tuple = LAM,
+        lam_scale: str = "absolute",
         inference: str | tuple = "fista",
         n_inference_steps: int | tuple = 10,
         beta: float | tuple | None = None,
@@ -223,6 +240,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         self.filter_size = filter_size
         self.pooling = pooling
         self.lam = lam
+        self.lam_scale = lam_scale
         self.inference = inference
         self.n_inference_steps = n_inference_steps
         self.beta = beta
@@ -273,6 +291,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
             codings, blocks = check_adaptive_codings(self)
             self._layer_number(len(codings))
             images = check_images(self, X, image_shape=self.image_shape, reset=True)
+            codings = in_units(self, codings, images)
             plans = check_adaptive_plans(self, codings, blocks, images)
             checkpoint = Checkpoint(self, images)
             self._fit(plans, codings, images, checkpoint, X, y)
@@ -285,18 +304,20 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         data, random_state = {"estimator": self, "X": X, "y": y}, check_seed(self.random_state)
         context = self._init_callback_context(max_subtasks=len(plans))
         context.call_on_fit_task_begin(**data)
-        network, switches = AdaptiveNetwork([], []), [[] for _ in range(len(images))]
-        filters, costs = [], []
+        warn_of_scale(images, codings[0], plans[0].shape[2:])
+        visited, network = windows_of(self, images), AdaptiveNetwork([], [])
+        switches, filters, costs = [[] for _ in range(len(visited))], [], []
         with workers(self.n_jobs) as parallel, quiet_single_thread():
             for number, plan in enumerate(plans, 1):
-                learner = AdaptiveLearner(images, network, switches, plan, random_state, parallel)
+                known = visited, len(images), network, switches
+                learner = AdaptiveLearner(*known, plan, random_state, parallel)
                 step = context.subcontext(task_name="layer", max_subtasks=plan.n_passes)
                 step.call_on_fit_task_begin(**data)
                 costs.append(self._learn_layer(learner, number, checkpoint, step, data))
                 network = learner.network
                 filters.append(learner.public_filters)
                 if number < len(plans):
-                    new = next_switches(network, codings[number - 1], images, switches, parallel)
+                    new = next_switches(network, codings[number - 1], visited, switches, parallel)
                     switches = [[*old, one] for old, one in zip(switches, new, strict=True)]
                 # No fitted attributes: the net is fitted only after the last layer.
                 step.call_on_fit_task_end(**data)
@@ -304,6 +325,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         self.cost_ = costs
         self.n_iter_ = sum(map(len, costs))
         self.pooling_ = [plan.block for plan in plans]
+        self.lam_scale_ = codings[0].scale
         self.image_shape_ = images.image_shape
         self._layout = images.layout
         context.call_on_fit_task_end(**data, reconstruction_attributes={})
@@ -327,9 +349,10 @@ class AdaptiveDeconvNet(BaseDeconvNet):
             if not self.warm_start and plan.first is None:
                 learner.make_signs_canonical()
             if learner.is_silent:
-                self._warn_of_zero_maps(number, learner.network, learner.images, learner.switches)
+                known = learner.network, learner.images, learner.switches
+                warn_of_silent_layer(number, plan.coding, *known)
         else:
-            costs = self.cost_[number - 1]
+            costs = plan.cost
         learned.append({"filters": learner.filters, "cost": np.array(costs)})
         return learned[-1]["cost"]
 
@@ -418,7 +441,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         for number, layer in enumerate(zip(*encoded, strict=True), 1):
             if number < len(self.filters_) and not any(len(one.index) for one in layer):
                 below = switches_of(encoded, number - 1)
-                self._warn_of_zero_maps(number, network, images, below)
+                warn_of_silent_layer(number, self._codings()[number - 1], network, images, below)
         return code_of(encoded, network, images)
 
     def decode(self, code: AdaptiveCode, layer: int | None = None) -> np.ndarray:
@@ -447,7 +470,9 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         check_is_fitted(self)
         number = self._check_code(code, layer)
         images = list(reconstructed_images(code, number, self._network))
-        return self._in_layout(images if self._layout == "list" else np.stack(images))
+        if len(set(code.image_shapes)) > 1:
+            return images_in_layout(images, "list", self.image_shape_)
+        return self._in_layout(np.stack(images), keep_list=True)
 
     def project(
         self, code: AdaptiveCode, layer: int | None = None, k: int = 50, *, to: str = "pixels"
@@ -572,8 +597,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         """Run ``task`` in the ``number`` lowest layers or all; returns network, images, results."""
         check_is_fitted(self)
         self._check_output()
-        codings, _ = check_adaptive_codings(self)
-        depth = len(self.filters_)
+        codings, depth = self._codings(), len(self.filters_)
         if len(codings) != depth:
             raise ValueError(
                 f"n_filters={self.n_filters} has {len(codings)} layers, but {depth} were fitted; "
@@ -589,7 +613,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
                 encoded = encode_images(network, codings[:number], images, parallel)
                 number = len(network.filters)
                 below = switches_of(encoded, number - 1)
-                self._warn_of_zero_maps(number, network, images, below)
+                warn_of_silent_layer(number, codings[number - 1], network, images, below)
         return network, images, found
 
     def _reconstructions(self, X):
@@ -613,29 +637,15 @@ class AdaptiveDeconvNet(BaseDeconvNet):
             raise TypeError(f"code must be an AdaptiveCode, as returned by encode; got {kind}.")
         if not len(code):
             raise ValueError("code holds no images; at least one is required.")
-        shapes, own = set(code.image_shapes), full_shape(self.image_shape_)[:2]
-        if self._layout != "list" and shapes != {own}:
-            raise ValueError(
-                f"code must be of images of the shape {own} seen in fit, got {sorted(shapes)}."
-            )
         if code.n_layers > len(self.filters_):
             raise ValueError(
                 f"code has {code.n_layers} layers, but the net has {len(self.filters_)}."
             )
         return check_layer(layer, code.n_layers)
 
-    def _warn_of_zero_maps(self, number, network, images, switches):
-        """Warn that all maps of a layer are zero, and say which ``lam`` would help."""
-        needed = network.lam_min(number, images, switches)
-        if needed is None:
-            return
-        lam = check_adaptive_codings(self)[0][number - 1].weight
-        reason = "is too small for these images" if lam <= needed else "is hardly large enough"
-        warn(
-            f"All maps are zero: lam={lam} of layer {number} {reason}. With these filters maps "
-            f"become non-zero above lam={needed:.3g}.",
-            ZeroMapsWarning,
-        )
+    def _codings(self):
+        """Parameters of inference of each layer of the fitted net."""
+        return [coding.scaled(self._lam_unit) for coding in check_adaptive_codings(self)[0]]
 
     def _layer_number(self, depth):
         """Number of the layer that the parameter ``layer`` names, counted from 1."""
@@ -648,11 +658,15 @@ class AdaptiveDeconvNet(BaseDeconvNet):
             first = compose(upper, first)
         return first
 
+    @property
+    def _n_maps(self):
+        return len(self.filters_[self._layer_number(len(self.filters_)) - 1])
+
     def _maps_shape(self, codes=None, filters=None):
-        """(n_filters, height, width) of the maps; after a fit on a list, those of the codes."""
+        """(n_filters, height, width) of the maps: those of the codes, or of the images of fit."""
         number = self._layer_number(len(self.filters_))
         if filters is None and number > 1:
-            if self._layout == "list" and (own := map_shape_of(codes)) is not None:
+            if (own := map_shape_of(codes)) is not None:
                 return len(self.filters_[number - 1]), *own
             if None not in self.image_shape_:
                 network = self._network(self.filters_[0].dtype)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._utils.callbacks import CallbackSupportMixin
 from skdeconv._utils.parameters import check_jobs
-from skdeconv._utils.persistence import Versioned
+from skdeconv._utils.scores import r_squared
+from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_flag, check_in, check_input_features
 from skdeconv.inference import warn_of_unconverged
 from skdeconv.layouts import (
+    SparseMaps,
     check_codes,
     check_images,
     check_one_width,
@@ -23,8 +25,9 @@ from skdeconv.layouts import (
     one_by_one,
     present_codes,
     present_mixed,
+    without_size,
 )
-from skdeconv.operators import LowFrequencySynthesis, Synthesis, zeros_for_nan
+from skdeconv.operators import LowFrequencySynthesis, Synthesis
 
 
 def _needs_low_frequency(estimator):
@@ -33,7 +36,7 @@ def _needs_low_frequency(estimator):
     raise AttributeError("to_low_frequency needs low_frequency=True.")
 
 
-class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstimator):
+class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
     """Base class of the estimators whose filters reconstruct images from sparse maps.
 
     A subclass sets ``image_shape_`` and ``_layout`` in ``fit``, and defines
@@ -52,8 +55,8 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images in any layout that ``fit`` takes, of the shape seen there. After a fit on a
-            list only the number of channels must be the same.
+            Images of any size in any layout that ``fit`` takes, with the number of channels seen
+            there. Rows must have the width seen in ``fit``.
 
         Returns
         -------
@@ -62,13 +65,14 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
             n_filters), C order of the maps; for ``output="maps"`` the maps themselves,
             (n_samples, height + h - 1, width + w - 1, n_filters). Sparse if ``sparse_output``;
             maps of images of different sizes are always a ``SparseMaps``. With ``low_frequency``
-            rows end with the low-frequency maps, again with the channels last.
+            rows end with the low-frequency maps, again with the channels last, and maps are always
+            a ``SparseMaps``, which contains them.
 
         Raises
         ------
         ValueError
-            If X does not match what ``fit`` has seen, is infinite or has squares that overflow; or
-            if ``output="rows"`` and X holds images of another size than ``fit`` has seen.
+            If X has another number of channels than ``fit`` has seen, is infinite or has squares
+            that overflow; or if ``output="rows"`` and X holds images of another size.
 
         Warns
         -----
@@ -92,7 +96,9 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         Returns
         -------
         images : ndarray or list of ndarray
-            The reconstructions, in the layout seen in ``fit``: rows, a stack or a list.
+            The reconstructions. Rows of codes return to the layout seen in ``fit``: rows, a stack
+            or a list. Dense maps return to a stack, or to rows if ``fit`` saw rows of that size. A
+            list of maps, and a ``SparseMaps`` of maps of different sizes, return to a list.
 
         Raises
         ------
@@ -124,34 +130,37 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         if (each := one_by_one(codes)) is not None:
             return [self.to_maps(code)[0] for code in each]
         maps_shape = self._maps_shape(codes)
-        maps, _ = check_codes(self, codes, maps_shape, self._low_frequency_shape())
+        maps, _ = check_codes(self, codes, maps_shape, self._low_frequency_shape(codes))
         return present_codes(maps, maps_shape, "maps", False)
 
     @available_if(_needs_low_frequency)
     def to_low_frequency(self, codes: ArrayLike) -> np.ndarray:
-        """Extract the low-frequency maps that ``low_frequency`` appends to rows of codes.
+        """Extract the low-frequency maps from codes.
 
         Parameters
         ----------
-        codes : array-like or csr_array
-            Rows that ``transform`` returns.
+        codes : array-like, csr_array or SparseMaps
+            Codes that ``transform`` returns.
 
         Returns
         -------
         maps : ndarray of shape (n_samples, height + h - 1, width + w - 1, n_channels)
-            One map per channel; h and w are the filter size of the first layer.
+            One map per channel; h and w are the filter size of the first layer. A list of them for
+            images of different sizes.
 
         Raises
         ------
         ValueError
-            If the width of the rows does not match, or maps are given, which do not include the
-            low-frequency ones.
+            If the width of the rows does not match, or the maps do not include the low-frequency
+            ones.
         """
         check_is_fitted(self)
-        shape = self._low_frequency_shape()
+        if (each := one_by_one(codes)) is not None:
+            return [self.to_low_frequency(code)[0] for code in each]
+        shape = self._low_frequency_shape(codes)
         _, low_frequency = check_codes(self, codes, self._maps_shape(codes), shape)
         if low_frequency is None:
-            raise ValueError("X holds only sparse maps; pass rows, as transform returns them.")
+            raise ValueError("X holds only sparse maps; pass codes as transform returns them.")
         return np.ascontiguousarray(low_frequency.transpose(0, 2, 3, 1))
 
     def score(self, X: ArrayLike, y=None) -> float:
@@ -175,19 +184,14 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
             At most 1. For constant images 1 if the reconstruction is exact, otherwise 0.
         """
         check_is_fitted(self)
-        error = variance = 0.0
-        for images, reconstructed in self._reconstructions(X):
-            residual = zeros_for_nan(np.subtract(images, reconstructed, dtype=np.float64))
-            error += float(np.sum(residual**2))
-            variance += float(np.sum(_centred(images) ** 2))
-        if variance == 0:
-            return float(error == 0)
-        return 1 - error / variance
+        return r_squared((*pair, ~np.isnan(pair[0])) for pair in self._reconstructions(X))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of ``transform``: ``f2_y3_x7`` is filter 2 at row 3, column 7.
 
-        With ``low_frequency``, ``low0_y3_x7`` is the low-frequency map of channel 0.
+        With ``low_frequency``, ``low0_y3_x7`` is the low-frequency map of channel 0. Maps of images
+        of different sizes have no common columns: with ``output="maps"`` the names are those of the
+        maps, ``f0``, ``f1``, ...
 
         Parameters
         ----------
@@ -201,6 +205,8 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         check_input_features(self, input_features)
+        if None in self.image_shape_ and self.output == "maps":
+            return np.array([f"f{k}" for k in range(self._n_maps)], dtype=object)
         blocks = [("f", self._maps_shape())]
         if (shape := self._low_frequency_shape()) is not None:
             blocks.append(("low", shape))
@@ -221,20 +227,25 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         return tags
 
     @property
+    def _lam_unit(self) -> float:
+        """Value of the weight of the squared error that ``lam`` is a multiple of."""
+        return self.lam_scale_ if self.lam_scale == "median" else 1.0
+
+    @property
+    def _n_maps(self) -> int:
+        """Number of the maps that ``transform`` returns."""
+        return len(self._filters_in_pixels())
+
+    @property
     def _has_low_frequency(self) -> bool:
         """Whether codes include low-frequency maps; never for estimators without the parameter."""
         return getattr(self, "low_frequency", False)
 
     def _check_output(self):
         """Check the parameters of the output of ``transform``, and ``n_jobs``."""
-        output = check_in("output", self.output, ["rows", "maps"])
+        check_in("output", self.output, ["rows", "maps"])
         check_flag("sparse_output", self.sparse_output)
         check_jobs(self.n_jobs)
-        if output == "maps" and check_flag("low_frequency", self._has_low_frequency):
-            raise ValueError(
-                'low_frequency=True needs output="rows": a stack of sparse maps cannot include '
-                "low-frequency maps. Extract the maps from rows by to_maps and to_low_frequency."
-            )
 
     def _encode(self, X, as_rows=False):
         """Infer the codes of images; returns the codes, the images and their synthesis."""
@@ -249,7 +260,7 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         """Convert codes to the form given by ``output`` and ``sparse_output``."""
         if images.size is None:
             shapes = [synthesis.maps_shape(size) for size in images.sizes]
-            return present_mixed(result.maps, shapes)
+            return present_mixed(result.maps, shapes, result.low_frequency)
         form = self.output, self.sparse_output
         shape = synthesis.maps_shape(images.size)
         return present_codes(result.maps, shape, *form, result.low_frequency)
@@ -266,16 +277,14 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         """Check the images to be encoded; if they become rows, their size must be that of fit."""
         images = check_images(self, X, reset=False)
         if as_rows and self.output == "rows":
-            advice = "" if self._has_low_frequency else ' Use output="maps".'
-            check_one_width(images.image_shape, self.image_shape_, advice)
+            check_one_width(images.image_shape, self.image_shape_)
         return images
 
     def _shape_of_both(self, images):
         """``image_shape_`` including further images of a stream; None for sizes that differ."""
         seen = self.image_shape_
-        if self._layout == "list" and images.image_shape[:2] != seen[:2]:
-            return (None, None, *seen[2:])
-        return seen
+        differ = full_shape(images.image_shape)[:2] != full_shape(seen)[:2]
+        return without_size(seen) if self._layout == "list" and differ else seen
 
     def _warn_of_unconverged(self, result, coding):
         warn_of_unconverged(result, coding)
@@ -291,49 +300,61 @@ class BaseDeconvNet(CallbackSupportMixin, Versioned, TransformerMixin, BaseEstim
         return Synthesis(filters.astype(dtype), low_frequency)
 
     def _reconstruct(self, codes, filters):
-        """Reconstruct images from codes with the given filters, in the layout of ``fit``."""
+        """Reconstruct images from codes with the given filters."""
         if (each := one_by_one(codes)) is not None:
-            return [self._reconstruct(code, filters)[0] for code in each]
-        maps_shape = self._maps_shape(codes, filters)
-        maps, low_frequency = check_codes(self, codes, maps_shape, self._low_frequency_shape())
-        size = np.subtract(maps_shape[1:], filters.shape[2:]) + 1
-        synthesis = self._synthesis(filters, maps.dtype)
-        return self._in_layout(synthesis.reconstruct(maps, low_frequency, slice(None), size))
+            images = [self._images_of(code, filters)[0] for code in each]
+            return images_in_layout(images, "list", self.image_shape_)
+        is_dense = map_shape_of(codes) is not None and not isinstance(codes, SparseMaps)
+        return self._in_layout(self._images_of(codes, filters), keep_list=not is_dense)
 
-    def _in_layout(self, images):
-        """Convert channels-first images to the layout of ``fit``."""
-        return images_in_layout(images, self._layout, self.image_shape_)
+    def _images_of(self, codes, filters):
+        """Channels-first images of one size, reconstructed from codes with the given filters."""
+        maps, low_frequency, size = self._check_codes(codes, filters)
+        synthesis = self._synthesis(filters, maps.dtype)
+        return synthesis.reconstruct(maps, low_frequency, slice(None), size)
+
+    def _check_codes(self, codes, filters):
+        """Sparse and low-frequency maps of codes, and the size of the images."""
+        maps_shape = self._maps_shape(codes, filters)
+        low_frequency_shape = self._low_frequency_shape(codes, filters)
+        maps, low_frequency = check_codes(self, codes, maps_shape, low_frequency_shape)
+        return maps, low_frequency, np.subtract(maps_shape[1:], filters.shape[2:]) + 1
+
+    def _in_layout(self, images, *, keep_list):
+        """Convert channels-first images of one size to rows, a stack or a list.
+
+        They become rows if ``fit`` saw rows of that size, and a list if ``fit`` saw one and the
+        codes may have been those of a list.
+        """
+        seen, size = self.image_shape_, images.shape[2:]
+        if self._layout == "list" and keep_list:
+            return images_in_layout(images, "list", seen)
+        if self._layout == "rows" and size == full_shape(seen)[:2]:
+            return images_in_layout(images, "rows", seen)
+        shape = (*size, images.shape[1]) if len(seen) == 3 else size
+        return images_in_layout(images, "stack", shape)
 
     def _maps_shape(self, codes=None, filters=None):
-        """(n_filters, height, width) of the maps; after a fit on a list, those of the codes."""
+        """(n_filters, height, width) of the maps: those of the codes, or of the images of fit."""
         filters = self._filters_in_pixels() if filters is None else filters
         n_filters, _, h, w = filters.shape
-        own = map_shape_of(codes) if self._layout == "list" else None
+        own = map_shape_of(codes)
         if own is not None and own[0] >= h and own[1] >= w:
             return n_filters, *own
-        height, width, _ = full_shape(self.image_shape_)
-        if height is None:
+        if None in self.image_shape_:
             raise ValueError(
                 "fit has seen images of different sizes, so that rows differ in width and have no "
                 'common column names. Use output="maps".'
             )
+        height, width, _ = full_shape(self.image_shape_)
         return n_filters, height + h - 1, width + w - 1
 
-    def _low_frequency_shape(self):
+    def _low_frequency_shape(self, codes=None, filters=None):
         """(n_channels, height, width) of low-frequency maps; None if there are none."""
-        if not self._has_low_frequency or None in self.image_shape_:
+        if not self._has_low_frequency:
             return None
-        (h, w), (height, width, n_channels) = self._filter_size(), full_shape(self.image_shape_)
-        return n_channels, height + h - 1, width + w - 1
-
-
-def _centred(images):
-    """Subtract the mean over known pixels, per image and channel; missing pixels become 0."""
-    missing = np.isnan(images)
-    known = np.maximum((~missing).sum(axis=(2, 3), keepdims=True), 1)
-    mean = zeros_for_nan(images).sum(axis=(2, 3), keepdims=True, dtype=np.float64) / known
-    centred = np.where(missing, 0, images - mean)
-    # Constant channels become 0 exactly, in spite of rounding errors of the mean.
-    highest = np.where(missing, -np.inf, images).max(axis=(2, 3))
-    centred[highest <= np.where(missing, np.inf, images).min(axis=(2, 3))] = 0
-    return centred
+        filters = self._filters_in_pixels() if filters is None else filters
+        # Sparse maps exceed the images by the size of the projected filters, less one.
+        size = np.subtract(self._maps_shape(codes, filters)[1:], filters.shape[2:])
+        height, width = size + self._filter_size()
+        return filters.shape[1], int(height), int(width)

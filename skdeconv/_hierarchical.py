@@ -22,7 +22,7 @@ from skdeconv._utils.validation import check_integer, check_seed
 from skdeconv._utils.warnings import warn
 from skdeconv.exceptions import ZeroMapsWarning
 from skdeconv.inference import Solver, warn_of_unconverged, warn_of_zero_maps
-from skdeconv.layouts import check_codes, check_images, one_by_one
+from skdeconv.layouts import check_images, one_by_one
 from skdeconv.learning import (
     Checkpoint,
     check_hierarchy_codings,
@@ -67,6 +67,10 @@ class HierarchicalDeconvNet(BaseDeconvNet):
     lam : float, per layer, default=1.0
         Weight of the squared error, above 0. Larger values give a better reconstruction and less
         sparse maps. Above the first layer its scale does not depend on that of the images.
+    lam_scale : {"absolute", "median"}, default="absolute"
+        Whether ``lam`` is the weight itself, or a multiple of the median of
+        :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. It concerns
+        the first layer; those above do not depend on the scale of the images.
     p : float, per layer, default=1.0
         Exponent of the sparsity term, 0 < p <= 1.
     positive : bool, per layer, default=False
@@ -120,6 +124,9 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         Factors by which the images of each layer are divided; 1 for the first.
     n_iter_ : int
         Number of passes of all layers together.
+    lam_scale_ : float
+        Value of the weight of the squared error that ``lam`` of the first layer is a multiple of;
+        1.0 for "absolute".
     image_shape_ : tuple of int
         Shape of one image as seen in ``fit``; height and width are None if images differ in size.
     n_features_in_ : int
@@ -154,6 +161,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         filter_size: int | tuple = 7,
         *,
         lam: float | tuple = 1.0,
+        lam_scale: str = "absolute",
         p: float | tuple = 1.0,
         positive: bool | tuple = False,
         connectivity: str | tuple = "auto",
@@ -182,6 +190,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         self.n_filters = n_filters
         self.filter_size = filter_size
         self.lam = lam
+        self.lam_scale = lam_scale
         self.p = p
         self.positive = positive
         self.connectivity = connectivity
@@ -260,7 +269,8 @@ class HierarchicalDeconvNet(BaseDeconvNet):
                 inputs, factors[index] = layers[-1]._maps_as_images(*below)
             layer = DeconvNetLayer(**vars(parameters))
             if index < first:
-                _restore(layer, known_layer(plan, checkpoint, index, images.dtype), inputs)
+                known = known_layer(plan, checkpoint, index, images.dtype)
+                _restore(layer, known, inputs, plan.layers[index].coding.scale)
             else:
                 if index and not inputs.maps.nnz and not images.is_zero:
                     _warn_of_zero_inputs(index)
@@ -276,6 +286,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         self.layers_ = layers
         self.factors_ = np.array(factors)
         self.n_iter_ = sum(layer.n_iter_ for layer in layers)
+        self.lam_scale_ = layers[0].lam_scale_
         self.image_shape_ = images.image_shape
         self._layout = images.layout
         context.call_on_fit_task_end(**data, reconstruction_attributes={})
@@ -311,9 +322,8 @@ class HierarchicalDeconvNet(BaseDeconvNet):
             return self.fit(X, y)
         with restored_on_failure(self):
             self._check_output()
-            codings = check_hierarchy_codings(self)
+            codings = self._codings()
             images = check_images(self, X, image_shape=self.image_shape, reset=False)
-            self._require_depth(codings)
             layers, shape = self._copies_of_layers(), self._shape_of_both(images)
             below = zip(layers[:-1], codings[:-1], self.factors_[1:], strict=True)
             for layer, coding, factor in below:
@@ -446,10 +456,8 @@ class HierarchicalDeconvNet(BaseDeconvNet):
             options = {"layer": layer, "n_activations": n_activations}
             return [self.project_maps(code, **options)[0] for code in each]
         filters = self._filters_in_pixels(check_layer(layer, len(self.layers_)))
-        maps_shape = self._maps_shape(codes, filters)
-        maps, _ = check_codes(self, codes, maps_shape, self._low_frequency_shape())
-        image_shape = np.subtract(maps_shape[1:], filters.shape[2:]) + 1
-        operator, _ = self._synthesis(filters, maps.dtype).at(image_shape)
+        maps, _, size = self._check_codes(codes, filters)
+        operator, _ = self._synthesis(filters, maps.dtype).at(size)
         images = reconstructed_separately(operator, maps, n_activations)
         return np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))
 
@@ -494,8 +502,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
 
     def _check_coding(self):
         """Check the parameters of inference of each layer."""
-        codings = check_hierarchy_codings(self)
-        self._require_depth(codings)
+        codings = self._codings()
         return with_half_quadratic(codings) if self.inference == "alternating" else codings
 
     def _infer(self, coding, images, synthesis):
@@ -527,13 +534,15 @@ class HierarchicalDeconvNet(BaseDeconvNet):
                 ConvergenceWarning,
             )
 
-    def _require_depth(self, codings):
-        depth = len(self.layers_)
+    def _codings(self):
+        """Parameters of inference of each layer of the fitted net."""
+        codings, depth = check_hierarchy_codings(self), len(self.layers_)
         if len(codings) != depth:
             raise ValueError(
                 f"n_filters={self.n_filters} has {len(codings)} layers, but {depth} were fitted; "
                 "call fit again."
             )
+        return [codings[0].scaled(self._lam_unit), *codings[1:]]
 
     def _hierarchy(self):
         filters = [layer._filters_in_pixels() for layer in self.layers_]
@@ -569,11 +578,12 @@ def _fit_layer(layer, number, known, context, data):
     context.call_on_fit_task_end(**data)
 
 
-def _restore(layer, learned, images):
+def _restore(layer, learned, images, lam_scale):
     """Assign the fitted attributes of a layer that is known already."""
     layer.filters_ = learned.filters
     layer.cost_ = learned.cost
     layer.n_iter_ = len(learned.cost)
+    layer.lam_scale_ = lam_scale
     layer.image_shape_ = images.image_shape
     layer._layout = images.layout
     layer._stream = {"n_updates": learned.n_updates}

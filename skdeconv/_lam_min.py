@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from skdeconv._utils.validation import check_flag
 from skdeconv.filters import check_filter_size, check_filters
-from skdeconv.inference import PowerPenalty, dual_norms
+from skdeconv.inference import PowerPenalty, dual_norms, largest_patch_norms
 from skdeconv.layouts import check_images
 from skdeconv.operators import zeros_for_nan
 
@@ -67,7 +66,7 @@ def lam_min(
     if filters is None:
         if filter_size is None:
             raise ValueError("lam_min needs filters or filter_size; got neither.")
-        size = check_filter_size(filter_size, images.sizes[:, 0].max())
+        size = check_filter_size(filter_size, images.sizes.max(axis=0))
     else:
         shape = ()
         with suppress(ValueError):  # ragged: check_filters says so
@@ -78,18 +77,8 @@ def lam_min(
     for part in images.portions():
         stack = images.stack(part)
         if filters is None:
-            largest[part] = _largest_patch_norms(zeros_for_nan(stack), *size)
+            largest[part] = largest_patch_norms(zeros_for_nan(stack), *size)
         else:
             largest[part] = dual_norms(stack, filters, PowerPenalty(1.0, positive))
     with np.errstate(divide="ignore", over="ignore"):
         return 1 / largest
-
-
-def _largest_patch_norms(images, h, w):
-    # Squares of scaled images stay in range.
-    largest = np.abs(images).max(axis=(1, 2, 3), initial=0, keepdims=True).astype(np.float64)
-    images = np.divide(images, largest, out=np.zeros(images.shape), where=largest > 0)
-    energy = np.pad((images**2).sum(axis=1), ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
-    sums = sliding_window_view(energy, h, axis=1).sum(axis=-1)
-    sums = sliding_window_view(sums, w, axis=2).sum(axis=-1)
-    return largest.ravel() * np.sqrt(sums.reshape(len(images), -1).max(axis=1))

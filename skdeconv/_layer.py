@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,16 +11,19 @@ from skdeconv._base import BaseDeconvNet
 from skdeconv._utils.callbacks import with_callbacks
 from skdeconv._utils.parallel import quiet_single_thread, workers
 from skdeconv._utils.rollback import restored_on_failure
-from skdeconv._utils.validation import check_flag, check_seed
-from skdeconv.filters import with_canonical_signs
+from skdeconv._utils.validation import check_flag, check_in, check_seed
+from skdeconv.filters import check_any_filters, check_filter_size, with_canonical_signs
 from skdeconv.inference import Solver, check_coding, warn_of_zero_maps, without_low_frequency
-from skdeconv.layouts import check_images
+from skdeconv.layouts import Collection, check_image_shape, check_images, full_shape
 from skdeconv.learning import (
     Checkpoint,
     LayerLearner,
     check_layer_plan,
+    lam_unit,
     learn_from_batch,
     learn_in_passes,
+    warn_of_dense_maps,
+    warn_of_scale,
 )
 from skdeconv.networks import next_images, typical_value
 
@@ -48,10 +53,14 @@ class DeconvNetLayer(BaseDeconvNet):
         Number of filters, and of maps.
     filter_size : int or (int, int), default=7
         Height and width of the filters in pixels. For images of height 1 an integer is the width
-        alone.
+        alone, for images of width 1 the height alone.
     lam : float, default=1.0
         Weight of the squared error, above 0. Larger values give a better reconstruction and less
         sparse maps. Its scale depends on that of the images; see :func:`skdeconv.lam_min`.
+    lam_scale : {"absolute", "median"}, default="absolute"
+        Whether ``lam`` is the weight itself, or a multiple of the median of
+        :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. With "median"
+        one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255.
     p : float, default=1.0
         Exponent of the sparsity term, 0 < p <= 1. At 1 inference is convex and certified by the
         duality gap; smaller values give sparser maps, at a local minimum.
@@ -61,8 +70,7 @@ class DeconvNetLayer(BaseDeconvNet):
         Which filter is connected to which channel; None connects all.
     low_frequency : bool, default=False
         Whether one low-frequency map per channel represents brightness and shading of raw photos,
-        so that the filters need not. It is inferred together with the sparse maps and needs
-        ``output="rows"``.
+        so that the filters need not. It is inferred together with the sparse maps.
     smoothness : float, default=1.0
         Weight, above 0, of the squared gradient of the low-frequency maps, relative to the squared
         error.
@@ -83,14 +91,16 @@ class DeconvNetLayer(BaseDeconvNet):
     inference_max_iter : int, default=50
         Maximum number of iterations of the solver for one image.
     max_iter : int, default=20
-        Maximum number of passes over the images in ``fit``.
+        Maximum number of passes over the images in ``fit``. 0 keeps the filters, which needs
+        ``init`` or ``warm_start``.
     tol : float, default=1e-4
         ``fit`` stops when three passes together have decreased the mean cost by less than this
         fraction of it. 0 runs all passes.
     batch_size : int, "auto" or None, default="auto"
         Number of images between two updates of the filters. "auto" stands for about 10,000 pixels,
-        with at least ten updates per pass. None stands for all images: the cost then never rises
-        from pass to pass.
+        with at least ten updates per pass; images above 100,000 pixels are then visited in windows
+        of about 10,000, which are coded separately and have their own kept maps. None stands for
+        all images: the cost then never rises from pass to pass.
     forgetting : float, default=100.0
         At update t, the statistics of earlier maps are weighted by (1 - 1/t)^``forgetting``, since
         early maps belong to poor filters. 0 weights all equally. About 10,000 pixels are remembered
@@ -123,6 +133,8 @@ class DeconvNetLayer(BaseDeconvNet):
         Mean cost per image of each pass, computed for each image when it was visited.
     n_iter_ : int
         Number of passes.
+    lam_scale_ : float
+        Value of the weight of the squared error that ``lam`` is a multiple of; 1.0 for "absolute".
     image_shape_ : tuple of int
         Shape of one image as seen in ``fit``; height and width are None if images differ in size.
     n_features_in_ : int
@@ -160,6 +172,7 @@ class DeconvNetLayer(BaseDeconvNet):
         filter_size: int | tuple[int, int] = 7,
         *,
         lam: float = 1.0,
+        lam_scale: str = "absolute",
         p: float = 1.0,
         positive: bool = False,
         connectivity: ArrayLike | None = None,
@@ -186,6 +199,7 @@ class DeconvNetLayer(BaseDeconvNet):
         self.n_filters = n_filters
         self.filter_size = filter_size
         self.lam = lam
+        self.lam_scale = lam_scale
         self.p = p
         self.positive = positive
         self.connectivity = connectivity
@@ -255,6 +269,8 @@ class DeconvNetLayer(BaseDeconvNet):
         context = self._init_callback_context(max_subtasks=plan.max_iter)
         data = {"estimator": self, "X": X, "y": y}
         context.call_on_fit_task_begin(**data)
+        if plan.max_iter:
+            warn_of_scale(images, plan.coding, plan.shape[1:3])
         with workers(self.n_jobs) as parallel, quiet_single_thread():
             learner = LayerLearner(images, plan, random_state, parallel)
 
@@ -263,6 +279,7 @@ class DeconvNetLayer(BaseDeconvNet):
                     "filters_": _public_filters(learner),
                     "cost_": np.array(costs),
                     "n_iter_": len(costs),
+                    "lam_scale_": plan.coding.scale,
                     "image_shape_": images.image_shape,
                     "_layout": images.layout,
                 }
@@ -280,9 +297,11 @@ class DeconvNetLayer(BaseDeconvNet):
         if learner.is_silent:
             rest = learner.stacks_without_low_frequency()
             warn_of_zero_maps(rest, learner.filters, plan.coding, of=of)
+        warn_of_dense_maps(images, plan.coding, learner.nonzero_share)
         self.filters_ = _public_filters(learner)
         self.cost_ = np.array(costs)
         self.n_iter_ = len(costs)
+        self.lam_scale_ = plan.coding.scale
         self.image_shape_ = images.image_shape
         self._layout = images.layout
         self._stream = {"n_updates": learner.n_updates}
@@ -324,17 +343,79 @@ class DeconvNetLayer(BaseDeconvNet):
             coding = check_coding(self)
             images = check_images(self, X, image_shape=self.image_shape, reset=is_first)
             known = {} if is_first else {"filters": self.filters_, "stream": self._stream}
-            batch = learn_from_batch(self, coding, images, **known)
+            filter_size = check_filter_size(self.filter_size, images.sizes.max(axis=0))
+            unit = lam_unit(self, images, filter_size) if is_first else self._lam_unit
+            batch = learn_from_batch(self, coding.scaled(unit), images, **known)
             self.filters_ = batch.filters
             self.cost_ = np.append([] if is_first else self.cost_, batch.cost)
             self.n_iter_ = len(self.cost_)
+            self.lam_scale_ = unit if is_first else self.lam_scale_
             self.image_shape_ = images.image_shape if is_first else self._shape_of_both(images)
             self._layout = images.layout if is_first else self._layout
             self._stream = batch.stream
         return self
 
+    @classmethod
+    def from_filters(cls, filters: ArrayLike, **params) -> DeconvNetLayer:
+        """Make a fitted layer of given filters, for example of filters that were learned elsewhere.
+
+        Parameters
+        ----------
+        filters : array-like of shape (n_filters, h, w, n_channels) or (n_filters, h, w)
+            The filters, which are normalised to unit norm. They become ``init``, and determine
+            ``n_filters`` and ``filter_size``; ``max_iter`` is 0.
+        **params : dict
+            Other parameters of the layer.
+
+        Returns
+        -------
+        layer : DeconvNetLayer
+            The layer. It has seen no images, so that ``output="rows"`` needs a call of ``fit``,
+            which keeps the filters, or ``image_shape``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``filters`` are not finite numbers of this shape, or a parameter is invalid.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdeconv import DeconvNetLayer
+        >>> edges = np.array([[[1.0, -1.0]], [[-1.0, 1.0]]])
+        >>> layer = DeconvNetLayer.from_filters(edges, lam=10.0, output="maps")
+        >>> layer.transform(np.eye(8)[None]).shape
+        (1, 8, 9, 2)
+        """
+        filters = check_any_filters("filters", filters)
+        n_filters, h, w, n_channels = filters.shape
+        layer = cls(n_filters, (h, w), init=filters, max_iter=0, **params)
+        shape = check_image_shape(layer.image_shape)
+        if shape is not None and full_shape(shape)[2] != n_channels:
+            raise ValueError(
+                f"image_shape={shape} must have the {n_channels} channels of the filters."
+            )
+        if check_in("lam_scale", layer.lam_scale, ["absolute", "median"]) == "median":
+            raise ValueError(
+                'lam_scale="median" needs images; call fit of a layer with init=filters.'
+            )
+        layer._check_output()
+        size = np.array([full_shape(shape)[:2] if shape is not None else (h, w)])
+        images = Collection(size, n_channels, filters.dtype)
+        plan = check_layer_plan(layer, check_coding(layer), images)
+        layer.filters_ = np.ascontiguousarray(plan.first.transpose(0, 2, 3, 1))
+        layer.cost_ = np.array([])
+        layer.n_iter_ = 0
+        layer.lam_scale_ = 1.0
+        layer.image_shape_ = shape or (None, None, n_channels)[: 2 + (n_channels > 1)]
+        layer._layout = "stack" if shape is None else "rows"
+        layer._stream = {"n_updates": 0}
+        if shape is not None:
+            layer.n_features_in_ = math.prod(shape)
+        return layer
+
     def _check_coding(self):
-        return check_coding(self)
+        return check_coding(self).scaled(self._lam_unit)
 
     def _infer(self, coding, images, synthesis):
         with workers(self.n_jobs) as parallel:

@@ -7,22 +7,23 @@ from typing import Self
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._layer import DeconvNetLayer
-from skdeconv._utils.persistence import Versioned
 from skdeconv._utils.rollback import restored_on_failure
+from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_in, check_input_features, check_real
+from skdeconv.filters import check_any_filters
 from skdeconv.layouts import check_images, check_one_width, full_shape
 
 # Temporary arrays have a few times this number of elements, regardless of the number of images.
 _NUMBERS_AT_ONCE = 2**21
 
 
-class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
+class OnePassEncoder(Transformer, BaseEstimator):
     r"""Rectified responses of learned filters, with competition at every pixel.
 
     The filters are those of a :class:`skdeconv.DeconvNetLayer`, centred to zero mean and scaled to
@@ -197,7 +198,7 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         images = check_images(self, X, reset=False, allow_nan=False, power=1)
         self._check_sizes(self.filters_, images)
         if self.output == "rows":
-            check_one_width(images.image_shape, self.image_shape_, ' Use output="maps".')
+            check_one_width(images.image_shape, self.image_shape_)
         if images.size is None:
             alone = (images.load(slice(i, i + 1)) for i in range(len(images)))
             return [self._maps_of(image)[0] for image in alone]
@@ -206,6 +207,9 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of rows: ``f2-_y3_x7`` is the negative part of filter 2 at (3, 7).
+
+        Maps of images of different sizes have no common columns: with ``output="maps"`` the names
+        are those of the maps, ``f0+``, ``f1+``, ...
 
         Parameters
         ----------
@@ -220,18 +224,20 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``fit`` has seen images of different sizes, or names that differ from
-            ``input_features``.
+            If ``output="rows"`` and ``fit`` has seen images of different sizes, or names that
+            differ from ``input_features``.
         """
         check_is_fitted(self)
         check_input_features(self, input_features)
+        maps = [f"f{k}{sign}" for sign in "+-" for k in range(len(self.filters_))]
+        if None in self.image_shape_ and self.output == "maps":
+            return np.array(maps, dtype=object)
         if None in self.image_shape_:
             raise ValueError(
                 "fit has seen images of different sizes, so that rows differ in width and have no "
                 'common column names. Use output="maps".'
             )
         height, width, _ = self._maps_shape(full_shape(self.image_shape_)[:2])
-        maps = [f"f{k}{sign}" for sign in "+-" for k in range(len(self.filters_))]
         names = [f"{one}_y{y}_x{x}" for y in range(height) for x in range(width) for one in maps]
         return np.array(names, dtype=object)
 
@@ -262,18 +268,7 @@ class OnePassEncoder(Versioned, TransformerMixin, BaseEstimator):
                 "layer must be a DeconvNetLayer, a FrozenEstimator of a fitted one, an array of "
                 f"filters, or None; got {self.layer!r}."
             )
-        kind = {"dtype": [np.float64, np.float32], "ensure_2d": False, "allow_nd": True}
-        try:
-            filters = check_array(filters, **kind, input_name="layer")
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"The filters of layer must be finite numbers: {error}") from error
-        filters = filters[..., None] if filters.ndim == 3 else filters
-        if filters.ndim != 4 or not filters.size:
-            raise ValueError(
-                "The filters of layer must be of shape (n_filters, h, w, n_channels), got "
-                f"{filters.shape}."
-            )
-        return layer, filters
+        return layer, check_any_filters("layer", filters)
 
     def _check_sizes(self, filters, images):
         """Raise if the filters have other channels than the images, or are too large for them."""

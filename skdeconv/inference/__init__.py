@@ -11,6 +11,7 @@ from skdeconv.inference._coding import Coding, check_coding
 from skdeconv.inference._coordinate_descent import CoordinateDescent
 from skdeconv.inference._diagnostics import (
     dual_norms,
+    largest_patch_norms,
     warn_of_unconverged,
     warn_of_zero_maps,
     without_low_frequency,
@@ -42,6 +43,7 @@ __all__ = [
     "check_coding",
     "dual_norms",
     "iterate",
+    "largest_patch_norms",
     "warn_of_unconverged",
     "warn_of_zero_maps",
     "without_low_frequency",

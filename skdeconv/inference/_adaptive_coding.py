@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skdeconv.inference._adapted_maps import AdaptedMaps, adapt, adapt_by_descent
 
@@ -24,12 +24,28 @@ class AdaptiveCoding:
         Number of steps, or of rounds of coordinate descent.
     beta : float or None
         Step length; None for the one derived from the operator in ``adapt``.
+    scale : float, default=1.0
+        Value of lambda that the parameter ``lam`` is a multiple of.
     """
 
     weight: float
     inference: str
     n_steps: int
     beta: float | None
+    scale: float = 1.0
+
+    @property
+    def lam(self) -> float:
+        """The parameter ``lam``."""
+        return self.weight / self.scale
+
+    def scaled(self, scale: float) -> AdaptiveCoding:
+        """The same parameters, with ``lam`` as a multiple of ``scale``.
+
+        A step of length beta changes maps in proportion to the product of beta and lambda.
+        """
+        beta = None if self.beta is None else self.beta / scale
+        return replace(self, weight=self.weight * scale, beta=beta, scale=scale)
 
     def infer(self, number, operator, image, shape, init=None) -> AdaptedMaps:
         """Infer the maps of one image in layer ``number``, counted from 1."""

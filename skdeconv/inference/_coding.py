@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import clone
@@ -44,6 +44,8 @@ class Coding:
         Maximum number of alternations between sparse and low-frequency maps.
     unit : float, default=None
         What ``Problem`` calls its unit; None stands for ``weight``.
+    scale : float, default=1.0
+        Value of lambda that the parameter ``lam`` is a multiple of.
     """
 
     solver: Solver
@@ -54,6 +56,16 @@ class Coding:
     smoothness: float | None = None
     n_alternations: int = ALTERNATIONS
     unit: float | None = None
+    scale: float = 1.0
+
+    @property
+    def lam(self) -> float:
+        """The parameter ``lam``."""
+        return self.weight / self.scale
+
+    def scaled(self, scale: float) -> Coding:
+        """The same parameters, with ``lam`` as a multiple of ``scale``."""
+        return replace(self, weight=self.weight * scale, scale=scale)
 
     def low_frequency(self, filter_size, n_channels, dtype) -> LowFrequencySynthesis | None:
         """Synthesis from low-frequency maps; None if there are none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeconv._utils.warnings import warn
@@ -20,6 +21,17 @@ def dual_norms(images, filters, penalty) -> np.ndarray:
     operator, images = Convolution(filters, images.shape[2:]), zeros_for_nan(images)
     norms = (penalty.dual_norm(operator.adjoint(images[i : i + 1])) for i in range(len(images)))
     return np.concatenate(list(norms))
+
+
+def largest_patch_norms(images, h, w) -> np.ndarray:
+    """Largest norm of a patch of h x w pixels of every image, (n_samples, n_channels, ...)."""
+    # Squares of scaled images stay in range.
+    largest = np.abs(images).max(axis=(1, 2, 3), initial=0, keepdims=True).astype(np.float64)
+    images = np.divide(images, largest, out=np.zeros(images.shape), where=largest > 0)
+    energy = np.pad((images**2).sum(axis=1), ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
+    sums = sliding_window_view(energy, h, axis=1).sum(axis=-1)
+    sums = sliding_window_view(sums, w, axis=2).sum(axis=-1)
+    return largest.ravel() * np.sqrt(sums.reshape(len(images), -1).max(axis=1))
 
 
 def without_low_frequency(images, synthesis, low_frequency=None) -> Iterable[np.ndarray]:
@@ -47,7 +59,7 @@ def warn_of_zero_maps(stacks, filters, coding, *, of="") -> None:
     largest = [float(dual_norms(stack, filters, coding.penalty).max()) for stack in known]
     if not largest:
         return
-    lam, needed = coding.weight, 1 / max(largest) if max(largest) > 0 else np.inf
+    lam, needed = coding.lam, 1 / max(largest) / coding.scale if max(largest) > 0 else np.inf
     if lam <= needed:
         # It gives the scale of the first layer alone.
         advice = "" if of else "; see skdeconv.lam_min"

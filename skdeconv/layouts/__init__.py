@@ -2,18 +2,17 @@
 
 from skdeconv.layouts._adaptive_code import AdaptiveCode
 from skdeconv.layouts._codes import rows_of, stacked_rows
-from skdeconv.layouts._collection import Collection, Images
+from skdeconv.layouts._collection import Collection, Images, full_shape
+from skdeconv.layouts._containers import is_image_list, plain, unpacked
 from skdeconv.layouts._images import (
     check_image_shape,
     check_images,
     check_one_width,
     check_range,
     forget_features,
-    full_shape,
     images_in_layout,
-    in_native_order,
-    is_image_list,
     largest_modulus,
+    without_size,
 )
 from skdeconv.layouts._layer_images import LayerImages
 from skdeconv.layouts._present import (
@@ -25,6 +24,7 @@ from skdeconv.layouts._present import (
     present_mixed,
 )
 from skdeconv.layouts._sparse_maps import SparseMaps
+from skdeconv.layouts._windows import in_windows
 
 __all__ = [
     "AdaptiveCode",
@@ -40,14 +40,17 @@ __all__ = [
     "forget_features",
     "full_shape",
     "images_in_layout",
-    "in_native_order",
+    "in_windows",
     "is_image_list",
     "largest_modulus",
     "map_shape_of",
     "maps_of_rows",
     "one_by_one",
+    "plain",
     "present_codes",
     "present_mixed",
     "rows_of",
     "stacked_rows",
+    "unpacked",
+    "without_size",
 ]

@@ -8,8 +8,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from skdeconv.layouts._containers import plain
+
 # Number of pixels of the images that are read as one stack.
 _PIXELS = 2**20
+
+
+def full_shape(image_shape: tuple) -> tuple:
+    """(height, width, n_channels) of an image of shape (L,), (H, W) or (H, W, C)."""
+    if len(image_shape) == 1:
+        return 1, image_shape[0], 1
+    return (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
 
 
 class Collection:
@@ -29,6 +38,11 @@ class Collection:
         Shape of one image as it was passed: (L,), (H, W) or (H, W, C). Height and width are None if
         images differ in size. None stands for (H, W, C).
     """
+
+    #: Warning about the layout in which the images were passed, if one was issued.
+    trap: str | None = None
+    #: For windows of larger images, the index of the image of each.
+    owners: np.ndarray | None = None
 
     def __init__(self, sizes: np.ndarray, n_channels: int, dtype, layout="stack", image_shape=None):
         self.sizes, self.n_channels, self.dtype = sizes, int(n_channels), np.dtype(dtype)
@@ -92,6 +106,16 @@ class Collection:
                 whole = part[-1] - part[0] == len(part) - 1
                 yield slice(int(part[0]), int(part[-1]) + 1) if whole else part
 
+    def shuffled(self, random_state) -> np.ndarray:
+        """Positions in random order; windows of images that are read on access stay together."""
+        order = np.arange(len(self))
+        random_state.shuffle(order)
+        if self.owners is None or not self.is_lazy:
+            return order
+        owners = self.owners[order]
+        _, first, which = np.unique(owners, return_index=True, return_inverse=True)
+        return order[np.argsort(first[which], kind="stable")]
+
     def portions(self) -> Iterator[slice | np.ndarray]:
         """Yield groups of about a megapixel at most, to be read as one stack."""
         return self.groups(lambda size: _PIXELS // math.prod(size))
@@ -138,14 +162,14 @@ class Images(Collection):
         return np.ascontiguousarray(chosen, dtype=self.dtype)
 
     def _read(self, sample):
-        image = np.asarray(self.source[int(sample)], dtype=self.dtype)
+        image = np.asarray(plain(self.source[int(sample)]), dtype=self.dtype)
         height, width = self.size_of(sample)
-        if image.shape[:2] != (height, width) or image.size != height * width * self.n_channels:
+        if full_shape(image.shape) != (height, width, self.n_channels):
             raise ValueError(
                 f"X[{sample}] has shape {image.shape}, but had {height} x {width} pixels of "
                 f"{self.n_channels} channels when it was first read; images must not change."
             )
-        return image
+        return image.reshape(height, width, self.n_channels)
 
     def count_known(self) -> int:
         """Number of pixels that are known in at least one channel."""

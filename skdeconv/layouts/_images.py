@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
 
 import numpy as np
 from scipy.sparse import issparse
@@ -16,7 +15,16 @@ from sklearn.utils.validation import check_array, validate_data
 
 from skdeconv._utils.validation import check_shape
 from skdeconv._utils.warnings import warn
-from skdeconv.layouts._collection import Images
+from skdeconv.layouts._collection import Images, full_shape
+from skdeconv.layouts._containers import (
+    is_image_list,
+    is_lazy,
+    is_ragged,
+    ndim_of,
+    plain,
+    unpacked,
+)
+from skdeconv.layouts._traps import layout_trap
 
 # Number of array elements that are searched for NaN at once.
 _SEARCHED = 2**22
@@ -24,47 +32,10 @@ _SEARCHED = 2**22
 _ROOM = 2.0**20
 
 
-def full_shape(image_shape: tuple) -> tuple:
-    """(height, width, n_channels) of an image of shape (L,), (H, W) or (H, W, C)."""
-    if len(image_shape) == 1:
-        return 1, image_shape[0], 1
-    return (*image_shape, 1) if len(image_shape) == 2 else tuple(image_shape)
-
-
 def check_image_shape(image_shape) -> tuple[int, ...] | None:
     """Validate the constructor parameter ``image_shape``; None stays None."""
     wanted = "a tuple (length,), (height, width) or (height, width, n_channels)"
     return check_shape("image_shape", image_shape, wanted, (1, 2, 3))
-
-
-def is_image_list(X) -> bool:
-    """Whether ``X`` is a list, tuple, object array or lazy sequence of arrays of >= 2 axes."""
-    if isinstance(X, np.ndarray):
-        return X.dtype == object and X.ndim == 1 and any(_ndim(image) >= 2 for image in X)
-    if isinstance(X, list | tuple):
-        return any(_ndim(image) >= 2 for image in X)
-    return _is_lazy(X) and len(X) > 0 and _ndim(X[0]) >= 2
-
-
-def _is_lazy(X):
-    """Whether ``X`` is a sequence that is neither a built-in container nor an array."""
-    if isinstance(X, list | tuple | Mapping | str | bytes):
-        return False
-    if hasattr(X, "__array__") or issparse(X):
-        return False
-    sequence = hasattr(X, "__len__") and hasattr(X, "__getitem__")
-    return sequence and len(getattr(X, "shape", (0,))) == 1
-
-
-def _ndim(image) -> int:
-    """Number of dimensions of an array, DataFrame or nested sequence, without converting it."""
-    if hasattr(image, "ndim"):
-        return image.ndim
-    if hasattr(image, "shape"):
-        return len(image.shape)
-    if isinstance(image, list | tuple) and len(image):
-        return 1 + _ndim(image[0])
-    return 0
 
 
 def check_images(estimator, X, *, image_shape=None, reset, allow_nan=True, power=2):
@@ -93,8 +64,8 @@ def check_images(estimator, X, *, image_shape=None, reset, allow_nan=True, power
     images : Images
         The images, with their layout and shape as passed.
     """
-    image_shape = check_image_shape(image_shape)
-    if is_image_list(X):
+    image_shape, X = check_image_shape(image_shape), unpacked(X)
+    if is_image_list(X) or is_ragged(X):
         images, largest = _of_list(estimator, X, allow_nan)
         _check_shape(estimator, images.image_shape, image_shape, reset)
         if reset:
@@ -106,6 +77,9 @@ def check_images(estimator, X, *, image_shape=None, reset, allow_nan=True, power
         shape, largest = tuple(int(n) for n in shape), _largest(stack)
         images = Images(stack, sizes, n_channels, _floating(stack.dtype), layout, shape)
     check_range(largest, images.dtype, power, learning=reset)
+    images.trap = layout_trap(images, known_shape=not reset or image_shape is not None)
+    if images.trap:
+        warn(images.trap, UserWarning)
     return images
 
 
@@ -121,12 +95,10 @@ def _rows_or_stack(estimator, X, image_shape, reset, allow_nan):
     The dtype is converted only when images are read, so that a large array, such as a memory map,
     is not copied.
     """
-    if not hasattr(X, "shape") and hasattr(X, "__array__"):
-        X = np.asarray(X)
-    X = _as_array(X)
+    # scikit-learn does not check objects in nested sequences.
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
     # Not np.ndim(X), since array-likes that do not support numpy functions are valid input.
-    ndim = _ndim(X)
-    shape = image_shape if reset else estimator.image_shape_
+    ndim = ndim_of(X)
     if ndim > 4:
         raise ValueError(
             f"X has {ndim} dimensions; expected rows (n_samples, n_features), or images "
@@ -135,31 +107,55 @@ def _rows_or_stack(estimator, X, image_shape, reset, allow_nan):
     rules = {"dtype": "numeric", "ensure_all_finite": "allow-nan" if allow_nan else True}
     if ndim > 2 and not issparse(X):
         X = _numbers(check_array(X, allow_nd=True, estimator=estimator, input_name="X", **rules))
-        shape = X.shape[1:]
-        _check_shape(estimator, shape, image_shape, reset)
-        # One image determines the number of features; flattening all of them might copy them.
-        validate_data(estimator, X[:1].reshape(1, -1), reset=reset, **rules)
-        return "stack", X, shape
-    X = _numbers(validate_data(estimator, X, reset=reset, **rules))
-    if shape is None:
-        shape = (X.shape[1],)
-        _warn_of_square(X.shape[1])
-    elif None in shape:
+        _check_shape(estimator, X.shape[1:], image_shape, reset)
+        if not X[0].size:
+            raise ValueError(f"X of shape {X.shape} holds images of 0 features: without pixels.")
+        if reset:
+            # One image determines the number of features; flattening all might copy them.
+            validate_data(estimator, X[:1].reshape(1, -1), **rules)
+        return "stack", X, X.shape[1:]
+    try:
+        X = _numbers(validate_data(estimator, X, reset=reset, **rules))
+    except ValueError as error:
+        if ndim == 1:
+            advice = "If X is a single signal, pass skdeconv.preprocessing.as_signals(X)."
+        elif reset or ndim != 2 or X.shape[1] == getattr(estimator, "n_features_in_", X.shape[1]):
+            raise
+        else:
+            advice = _of_another_size(estimator.image_shape_)
+        raise ValueError(f"{error}\n{advice}") from None
+    return "rows", X, _shape_of_rows(X, image_shape if reset else estimator.image_shape_)
+
+
+def _shape_of_rows(X, shape):
+    """Shape of one image of rows, which ``shape`` gives unless it is None or ragged signals."""
+    if shape is None or shape == (None,):
+        return (X.shape[1],)
+    if None in shape:
         raise ValueError(
-            "fit has seen a list of images of different sizes; pass a list of images, not X of "
-            f"shape {X.shape}."
+            f"X has shape {X.shape}, but the shape of the images in its rows is not known, since "
+            "fit has seen a list of images of different sizes, or none. Pass a list of images, or "
+            "a stack (n_samples, height, width)."
         )
-    elif math.prod(shape) != X.shape[1]:
+    if math.prod(shape) != X.shape[1]:
         raise ValueError(
             f"X has {X.shape[1]} features, which does not fit image_shape={shape}: it needs "
             f"{math.prod(shape)}. Pass the image_shape of the rows, or stacks of images."
         )
-    return "rows", X, shape
+    return shape
 
 
-def _as_array(X):
-    """Convert nested sequences to an array, since scikit-learn does not check objects in them."""
-    return np.asarray(X) if isinstance(X, list | tuple) else X
+def _of_another_size(shape):
+    """How to pass images that have not the size seen in fit."""
+    if len(shape) == 1:
+        return (
+            "Rows have the width seen in fit; pass signals of other lengths as "
+            "skdeconv.preprocessing.as_signals(X)."
+        )
+    return (
+        "Rows have the width seen in fit; pass images of other sizes as a stack (n_samples, "
+        "height, width), or as a list. A single image is X[None]."
+    )
 
 
 def _numbers(X):
@@ -191,17 +187,6 @@ def _check_known(X, first):
             )
 
 
-def in_native_order(X):
-    """Convert an array to the native byte order; anything else is returned unchanged.
-
-    If both floating types are allowed, scikit-learn converts float32 of the other byte order to
-    float64.
-    """
-    if isinstance(X, np.ndarray) and not X.dtype.isnative:
-        return X.astype(X.dtype.newbyteorder("="))
-    return X
-
-
 def largest_modulus(values) -> float:
     """Largest magnitude in an array, computed without a copy; NaN if it contains one."""
     return max(float(values.max(initial=0)), -float(values.min(initial=0)))
@@ -225,34 +210,17 @@ def check_range(largest, dtype, power, *, learning=False):
     )
 
 
-def _warn_of_square(n_features):
-    for channels in (1, 3):
-        side = math.isqrt(n_features // channels)
-        if side >= 8 and side * side * channels == n_features:
-            shape = (side, side) if channels == 1 else (side, side, channels)
-            warn(
-                f"Rows of {n_features} features are read as 1-D signals. If they are images, pass "
-                f"image_shape={shape}, or a stack of shape (n_samples, height, width); a single "
-                "image is X[None].",
-                UserWarning,
-            )
-            return
-
-
 def _of_list(estimator, X, allow_nan):
     """Check images one by one; those of a lazy sequence are not kept."""
-    lazy = _is_lazy(X)
+    lazy = is_lazy(X)
     kept, shapes, dtypes, largest = [], [], set(), 0.0
     for i in range(len(X)):
         image = X[i]
-        if _ndim(image) < 2:
-            raise ValueError(
-                f"X is a list of images, and X[{i}] is {reprlib.repr(image)}; an image has shape "
-                "(height, width) or (height, width, n_channels)."
-            )
+        _check_kind(image, shapes, i)
         image = check_array(
-            _as_array(image),
+            np.asarray(image) if isinstance(image, list | tuple) else plain(image),
             dtype="numeric",
+            ensure_2d=False,
             allow_nd=True,
             ensure_all_finite="allow-nan" if allow_nan else True,
             estimator=estimator,
@@ -264,11 +232,28 @@ def _of_list(estimator, X, allow_nan):
         dtypes.add(image.dtype)
         if not lazy:
             kept.append(image)
-    sizes = np.array([shape[:2] for shape in shapes])
+    sizes = np.array([full_shape(shape)[:2] for shape in shapes])
     source, n_channels = X if lazy else kept, full_shape(shapes[0])[2]
     one_size = (sizes == sizes[0]).all()
-    shape = (*(shapes[0][:2] if one_size else (None, None)), *shapes[0][2:])
+    shape = shapes[0] if one_size else without_size(shapes[0])
     return Images(source, sizes, n_channels, _floating(*dtypes), "list", shape), largest
+
+
+def _check_kind(image, shapes, i):
+    """Raise if an element of a list is not what the first one is, an image or a signal."""
+    is_pair = isinstance(image, list | tuple) and len(image) == 2
+    if is_pair and ndim_of(image[0]) >= 2 and ndim_of(image[1]) == 0:
+        raise ValueError(
+            f"X[{i}] is a pair of an image and {image[1]!r}. Pass images and labels separately: "
+            "[image for image, _ in X], and y=[label for _, label in X]."
+        )
+    signals = len(shapes[0]) == 1 if shapes else ndim_of(image) == 1
+    if signals != (ndim_of(image) == 1) or ndim_of(image) == 0:
+        kind = "signals" if signals and shapes else "images"
+        raise ValueError(
+            f"X is a list of {kind}, and X[{i}] is {reprlib.repr(image)}; an image has shape "
+            "(height, width) or (height, width, n_channels), a signal (length,)."
+        )
 
 
 def _check_one(image, first_shape, i):
@@ -279,7 +264,7 @@ def _check_one(image, first_shape, i):
         )
     if image.size == 0:
         raise ValueError(f"X[{i}] is an image without channels, of shape {image.shape}.")
-    if image.shape[2:] != first_shape[2:]:
+    if full_shape(image.shape)[2] != full_shape(first_shape)[2]:
         raise ValueError(
             f"X is a list of images of different shapes: X[0] has {first_shape}, X[{i}] "
             f"{image.shape}. Height and width may differ, but the number of channels must not."
@@ -287,33 +272,40 @@ def _check_one(image, first_shape, i):
 
 
 def _check_shape(estimator, shape, image_shape, reset):
-    """Check the shape of one image against ``image_shape`` in fit, and against fit later.
-
-    After a fit on a list only the number of channels must match; ``n_features_in_`` is not set.
-    """
-    expected = image_shape if reset else estimator.image_shape_
-    if expected is None:
+    """Check the shape of one image against ``image_shape`` in fit, and its channels later."""
+    if reset and image_shape is not None and full_shape(shape) != full_shape(image_shape):
+        raise ValueError(f"X holds images of {_words(shape)}, but image_shape is {image_shape}.")
+    if reset:
         return
-    got, wanted = full_shape(shape), full_shape(expected)
-    if not (reset or hasattr(estimator, "n_features_in_")):
-        got, wanted = got[2], wanted[2]
+    if len(shape) == 1 and len(estimator.image_shape_) > 1 and estimator.image_shape_[0] != 1:
+        raise ValueError(
+            "X is a list of signals, but fit has seen images. Pass images of shape (height, width) "
+            "or (height, width, n_channels)."
+        )
+    got, wanted = full_shape(shape)[2], full_shape(estimator.image_shape_)[2]
     if got != wanted:
         raise ValueError(
-            f"X holds images of {_words(shape)}, but "
-            f"{'image_shape is' if reset else 'fit has seen images of shape'} {expected}."
+            f"X holds images of {_words(shape)}, with {got} channels, but fit has seen images with "
+            f"{wanted}. Images may have any size, but need the same number of channels. A single "
+            "image is X[None]."
         )
 
 
 def _words(shape):
-    return "different shapes" if None in shape else f"shape {shape}"
+    return "different shapes" if None in shape else f"shape {tuple(shape)}"
 
 
-def check_one_width(shape, seen, advice):
+def without_size(shape: tuple) -> tuple:
+    """Shape of one image, with None for its height and width, or for the length of a signal."""
+    return (None,) * min(len(shape), 2) + tuple(shape[2:])
+
+
+def check_one_width(shape, seen):
     """Raise if images to be returned as rows do not have the size seen in fit."""
     if full_shape(shape) != full_shape(seen) or None in shape:
         raise ValueError(
             f"X holds images of {_words(shape)}, but fit has seen {_words(seen)}, so that rows "
-            f"would differ in width.{advice}"
+            'would differ in width. Use output="maps", which takes images of any size.'
         )
 
 
@@ -339,6 +331,9 @@ def images_in_layout(images, layout, shape):
     """
     if layout == "list":
         last = [np.ascontiguousarray(image.transpose(1, 2, 0)) for image in images]
-        return [image[:, :, 0] for image in last] if len(shape) == 2 else last
+        if len(shape) == 3:
+            return last
+        last = [image[..., 0] for image in last]
+        return [image[0] if len(shape) == len(image) == 1 else image for image in last]
     last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     return last.reshape(len(last), *(shape if layout == "stack" else (-1,)))

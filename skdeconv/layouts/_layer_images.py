@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.sparse import csr_array
 
-from skdeconv.layouts._codes import rows_of
+from skdeconv.layouts._codes import rows_of, stacked_rows
 from skdeconv.layouts._collection import Collection
 
 
@@ -49,3 +49,26 @@ class LayerImages(Collection):
         return LayerImages(*parts, self.n_channels, 1.0, self.layout)
 
     load = part
+
+    def windows(self, places, sizes) -> LayerImages:
+        """Cut windows from the maps.
+
+        Parameters
+        ----------
+        places : list of tuple of five ints
+            Position of the image, and top, bottom, left and right of each window.
+        sizes : ndarray of int of shape (n_windows, 2)
+            Height and width of each window.
+        """
+        rows = []
+        for i, top, bottom, left, right in places:
+            height, width = self.size_of(i)
+            code = rows_of(self.maps, [i], self.n_channels * height * width)
+            kernel, position = np.divmod(code.indices, height * width)
+            y, x = np.divmod(position, width)
+            inside = (top <= y) & (y < bottom) & (left <= x) & (x < right)
+            shape = self.n_channels, bottom - top, right - left
+            index = np.ravel_multi_index((kernel, y - top, x - left), shape, mode="clip")[inside]
+            parts = code.data[inside], index, [0, len(index)]
+            rows.append(csr_array(parts, shape=(1, math.prod(shape))))
+        return LayerImages(stacked_rows(rows), sizes, self.n_channels, 1.0, "list")

@@ -9,7 +9,8 @@ from scipy.sparse import csr_array, hstack, issparse, vstack
 from sklearn.utils.validation import check_array
 
 from skdeconv.layouts._codes import codes_of_rows, reordered, rows_of, rows_of_codes
-from skdeconv.layouts._images import check_range, in_native_order, is_image_list, largest_modulus
+from skdeconv.layouts._containers import is_image_list, plain, unpacked
+from skdeconv.layouts._images import check_range, largest_modulus
 from skdeconv.layouts._sparse_maps import SparseMaps
 
 
@@ -28,7 +29,8 @@ def present_codes(codes, maps_shape, output, sparse_output, low_frequency=None):
     sparse_output : bool
         Whether the result is sparse.
     low_frequency : list of ndarray of shape (n_channels, map_height, map_width), default=None
-        Low-frequency maps of each image, which are appended to rows with the channels last.
+        Low-frequency maps of each image. They are appended to rows with the channels last; maps are
+        then always a ``SparseMaps``, which contains them.
 
     Returns
     -------
@@ -41,12 +43,13 @@ def present_codes(codes, maps_shape, output, sparse_output, low_frequency=None):
             rows = _with_low_frequency(rows, np.stack(low_frequency))
         return rows if sparse_output else rows.toarray()
     n_filters, height, width = maps_shape
-    if not sparse_output:
+    if not sparse_output and low_frequency is None:
         return rows.toarray().reshape(len(codes.indptr) - 1, height, width, n_filters)
-    return maps_of_rows(rows, (height, width, n_filters))
+    maps = maps_of_rows(rows, (height, width, n_filters))
+    return SparseMaps(maps.maps, maps.map_shapes, _channels_last(low_frequency))
 
 
-def present_mixed(codes, maps_shapes) -> SparseMaps:
+def present_mixed(codes, maps_shapes, low_frequency=None) -> SparseMaps:
     """Convert codes of images of different sizes to ``SparseMaps``.
 
     Parameters
@@ -55,12 +58,14 @@ def present_mixed(codes, maps_shapes) -> SparseMaps:
         The sparse maps, each row in C order of its own (n_filters, map_height, map_width).
     maps_shapes : list of tuple of int
         (n_filters, map_height, map_width) of each image.
+    low_frequency : list of ndarray of shape (n_channels, height, width), default=None
+        Low-frequency maps of each image.
     """
     maps = []
     for i, shape in enumerate(maps_shapes):
         row = rows_of_codes(rows_of(codes, [i], math.prod(shape)), shape)
         maps += maps_of_rows(row, (*shape[1:], shape[0])).maps
-    return SparseMaps(maps, [shape[1:] for shape in maps_shapes])
+    return SparseMaps(maps, [shape[1:] for shape in maps_shapes], _channels_last(low_frequency))
 
 
 def maps_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> SparseMaps:
@@ -71,6 +76,12 @@ def maps_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> SparseMap
     for one in maps:
         one.indices, one.indptr = one.indices.astype(np.int32), one.indptr.astype(np.int32)
     return SparseMaps(maps, [(height, width)] * len(maps))
+
+
+def _channels_last(low_frequency):
+    if low_frequency is None:
+        return None
+    return [np.ascontiguousarray(maps.transpose(1, 2, 0)) for maps in low_frequency]
 
 
 def _with_low_frequency(rows, maps):
@@ -95,8 +106,8 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
     codes : csr_array of shape (n_samples, n_filters * map_height * map_width)
         The sparse maps.
     low_frequency : ndarray of shape (n_samples, *low_frequency_shape) or None
-        The low-frequency maps of rows; None without ``low_frequency_shape``, and for maps, which do
-        not include them.
+        The low-frequency maps of rows and of ``SparseMaps`` that have some; None for other maps,
+        and without ``low_frequency_shape``.
 
     Raises
     ------
@@ -106,7 +117,10 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
     n_filters, height, width = maps_shape
     size = n_filters * height * width
     n_low = 0 if low_frequency_shape is None else math.prod(low_frequency_shape)
+    low_frequency = None
     if isinstance(X, SparseMaps):
+        if n_low and X.low_frequency is not None:
+            low_frequency = _checked_low_frequency(X.low_frequency, low_frequency_shape)
         X, n_low = _rows_of_sparse_maps(X, maps_shape), 0
     elif not issparse(X) and getattr(X, "ndim", 2) > 2:
         if X.ndim != 4 or X.shape[1:] != (height, width, n_filters):
@@ -116,7 +130,7 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
             )
         X, n_low = X.reshape(len(X), -1), 0
     X = check_array(
-        in_native_order(X),
+        plain(X),
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         estimator=estimator,
@@ -129,12 +143,25 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
             f"X has {X.shape[1]} features, but {type(estimator).__name__} is expecting "
             f"{size + n_low} = {height} x {width} positions x {n_filters} filters{more}."
         )
-    low_frequency = None
     if n_low:
         n_channels, *low_size = low_frequency_shape
         low_frequency = X[:, size:].toarray() if issparse(X) else X[:, size:]
         low_frequency = low_frequency.reshape(-1, *low_size, n_channels).transpose(0, 3, 1, 2)
     return codes_of_rows(csr_array(X[:, :size]), maps_shape), low_frequency
+
+
+def _checked_low_frequency(maps, shape):
+    n_channels, *size = shape
+    for one in maps:
+        if np.shape(one) != (*size, n_channels):
+            raise ValueError(
+                f"X holds low-frequency maps of shape {np.shape(one)}; expected "
+                f"{(*size, n_channels)}."
+            )
+    maps = check_array(
+        np.stack(maps), dtype=[np.float64, np.float32], allow_nd=True, input_name="X.low_frequency"
+    )
+    return maps.transpose(0, 3, 1, 2)
 
 
 def _rows_of_sparse_maps(maps, maps_shape):
@@ -157,4 +184,5 @@ def one_by_one(codes):
     if isinstance(codes, SparseMaps):
         mixed = len(set(codes.map_shapes)) > 1
         return (codes[[i]] for i in range(len(codes))) if mixed else None
-    return (np.asarray(one)[None] for one in codes) if is_image_list(codes) else None
+    codes = unpacked(codes)
+    return (plain(one)[None] for one in codes) if is_image_list(codes) else None

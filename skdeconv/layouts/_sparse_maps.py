@@ -14,6 +14,9 @@ class SparseMaps:
         The maps of each image, with one row per position, in C order.
     map_shapes : list of tuple of two ints
         (map_height, map_width) of each image.
+    low_frequency : list of ndarray of shape (height, width, n_channels), default=None
+        Low-frequency maps of each image, which ``inverse_transform`` adds; None if there are none.
+        Their size is that of the maps of the first layer.
 
     Attributes
     ----------
@@ -22,7 +25,8 @@ class SparseMaps:
 
     See Also
     --------
-    skdeconv.DeconvNetLayer : Returns them for ``output="maps", sparse_output=True``.
+    skdeconv.DeconvNetLayer : Returns them for ``output="maps", sparse_output=True``, for images of
+        different sizes, and with ``low_frequency``.
 
     Examples
     --------
@@ -36,7 +40,12 @@ class SparseMaps:
     (6, 6)
     """
 
-    def __init__(self, maps: list, map_shapes: list):
+    def __init__(self, maps: list, map_shapes: list, low_frequency: list | None = None):
+        if low_frequency is not None and len(low_frequency) != len(maps):
+            raise ValueError(
+                "maps and low_frequency must have the same length, got "
+                f"{len(maps)} and {len(low_frequency)}."
+            )
         if len(maps) != len(map_shapes):
             raise ValueError(
                 f"maps and map_shapes must have the same length, got {len(maps)} and "
@@ -49,6 +58,7 @@ class SparseMaps:
                 )
         self.maps = list(maps)
         self.map_shapes = [tuple(shape) for shape in map_shapes]
+        self.low_frequency = None if low_frequency is None else list(low_frequency)
 
     @property
     def shape(self) -> tuple[int]:
@@ -69,10 +79,15 @@ class SparseMaps:
         chosen = np.arange(len(self))[key]
         if np.ndim(chosen) == 0:
             return self.maps[chosen]
-        return SparseMaps([self.maps[i] for i in chosen], [self.map_shapes[i] for i in chosen])
+        low_frequency = self.low_frequency
+        return SparseMaps(
+            [self.maps[i] for i in chosen],
+            [self.map_shapes[i] for i in chosen],
+            None if low_frequency is None else [low_frequency[i] for i in chosen],
+        )
 
     def to_dense(self):
-        """Convert to dense maps.
+        """Convert to dense maps, without the low-frequency ones.
 
         Returns
         -------

@@ -28,11 +28,13 @@ class AdaptiveLearner(Learner):
     Parameters
     ----------
     images : Collection
-        The images; NaN marks a missing pixel.
+        The images, or windows of them; NaN marks a missing pixel.
+    n_images : int
+        Number of images.
     lower : AdaptiveNetwork
         The layers below, whose filters are fixed.
     switches : list of list of ndarray
-        For each image, the switches of the layers below.
+        For each image or window, the switches of the layers below.
     plan : AdaptiveLayerPlan
         Parameters of learning.
     random_state : RandomState
@@ -41,8 +43,8 @@ class AdaptiveLearner(Learner):
         Infers the maps of the images of a batch.
     """
 
-    def __init__(self, images, lower: AdaptiveNetwork, switches, plan, random_state, parallel):
-        super().__init__(images, plan.batch_size, random_state)
+    def __init__(self, images, n_images, lower, switches, plan, random_state, parallel):
+        super().__init__(images, n_images, plan.batch_size, random_state)
         self.lower, self.switches, self.plan, self.parallel = lower, switches, plan, parallel
         self.filters = plan.first
         if self.filters is None:
@@ -92,7 +94,7 @@ class AdaptiveLearner(Learner):
 
     def _start_pass(self):
         self.used[:] = 0
-        return self.random_state.permutation(len(self.images))
+        return self.images.shuffled(self.random_state)
 
     def _visit(self, batch):
         images = self.images.load(batch)

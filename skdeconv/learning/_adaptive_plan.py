@@ -17,7 +17,9 @@ from skdeconv._utils.validation import (
 )
 from skdeconv.filters import check_filter_size, check_filters, normalized
 from skdeconv.inference import AdaptiveCoding
-from skdeconv.learning._layer_plan import check_batch_size
+from skdeconv.layouts import in_windows
+from skdeconv.learning._layer_plan import check_batch_size, check_passes, windows_for
+from skdeconv.learning._scale import lam_unit
 from skdeconv.operators import pooled_shape
 
 # Pooling of table 1 of the paper; lam for filters of unit norm; the best numbers of CG steps there.
@@ -52,6 +54,8 @@ class AdaptiveLayerPlan:
     batch_size, n_cg, n_passes : int
         Number of images per update, of conjugate gradient steps in it, and of passes; 0 passes for
         a layer that is kept.
+    cost : ndarray
+        Costs of the earlier passes of a layer that is kept when the net grows; empty otherwise.
     keep_maps : bool
         Whether inference is warm-started from the maps of the previous pass.
     tol : float
@@ -65,6 +69,7 @@ class AdaptiveLayerPlan:
     batch_size: int
     n_cg: int
     n_passes: int
+    cost: np.ndarray
     keep_maps: bool
     tol: float
 
@@ -108,10 +113,11 @@ def check_adaptive_plans(net, codings, blocks, images) -> list[AdaptiveLayerPlan
     warm = check_flag("warm_start", net.warm_start) and hasattr(net, "filters_")
     if warm:
         _check_kept(net, blocks)
-    plans, n_channels, height = [], images.n_channels, images.sizes[:, 0].max()
+    visited = windows_of(net, images)
+    plans, n_channels, size = [], images.n_channels, images.sizes.max(axis=0)
     for index, (of, layer) in enumerate(_layers(net, len(blocks), *_LEARNING)):
         n_filters = check_integer(f"n_filters{of}", layer.n_filters, min_val=1)
-        filter_size = check_filter_size(layer.filter_size, height, f"filter_size{of}")
+        filter_size = check_filter_size(layer.filter_size, size, f"filter_size{of}")
         shape = n_filters, n_channels, *filter_size
         first = None
         if layer.init is not None:
@@ -124,10 +130,11 @@ def check_adaptive_plans(net, codings, blocks, images) -> list[AdaptiveLayerPlan
         if layer.n_learning_steps is not None:
             n_steps = check_integer(f"n_learning_steps{of}", layer.n_learning_steps, min_val=1)
             coding = replace(coding, n_steps=n_steps)
-        n_passes = check_integer(f"max_iter{of}", layer.max_iter, min_val=1)
+        cost = np.array([])
+        n_passes = check_passes(f"max_iter{of}", layer.max_iter, known=first is not None)
         if is_kept and len(net.filters_) < len(blocks):
-            n_passes = 0
-        batch_size = check_batch_size(layer.batch_size, images, _BATCH_PIXELS, f"batch_size{of}")
+            n_passes, cost = 0, net.cost_[index]
+        batch_size = check_batch_size(layer.batch_size, visited, _BATCH_PIXELS, f"batch_size{of}")
         plans.append(
             AdaptiveLayerPlan(
                 shape=shape,
@@ -137,12 +144,27 @@ def check_adaptive_plans(net, codings, blocks, images) -> list[AdaptiveLayerPlan
                 batch_size=batch_size,
                 n_cg=check_integer(f"cg_max_iter{of}", layer.cg_max_iter, min_val=1),
                 n_passes=n_passes,
+                cost=cost,
                 keep_maps=keep_maps,
                 tol=check_real(f"tol{of}", layer.tol, min_val=0),
             )
         )
         n_channels, *_ = pooled_shape((n_filters, 1, 1), blocks[index])
     return plans
+
+
+def in_units(net, codings, images) -> list[AdaptiveCoding]:
+    """Parameters of inference, with ``lam`` in the units that ``lam_scale`` gives it."""
+    of, first = _layers(net, len(codings), "filter_size")[0]
+    filter_size = check_filter_size(first.filter_size, images.sizes.max(axis=0), f"filter_size{of}")
+    unit = lam_unit(net, images, filter_size)
+    return [coding.scaled(unit) for coding in codings]
+
+
+def windows_of(net, images):
+    """The images, cut into windows where they are large, if ``batch_size`` is "auto"."""
+    window = windows_for(net.batch_size, _BATCH_PIXELS)
+    return in_windows(images, *window) if window else images
 
 
 def _check_kept(net, blocks):

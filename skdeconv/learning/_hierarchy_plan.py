@@ -75,6 +75,7 @@ def layer_parameters(net) -> list[SimpleNamespace]:
         SimpleNamespace(
             n_filters=check_integer("n_filters", net.n_filters[index], min_val=1),
             low_frequency=net.low_frequency if index == 0 else False,
+            lam_scale=net.lam_scale if index == 0 else "absolute",
             image_shape=net.image_shape if index == 0 else None,
             warm_start=False,
             checkpoint=None,
@@ -176,7 +177,7 @@ def _kept_layers(net, lower, n_filters):
 
 def _check_kept(parameters, old, images, index):
     """Check that parameters match the filters and the connectivity of a kept layer."""
-    h, w = check_filter_size(parameters.filter_size, images.sizes[:, 0].max())
+    h, w = check_filter_size(parameters.filter_size, images.sizes.max(axis=0))
     shape = parameters.n_filters, h, w, images.n_channels
     if old.filters_.shape != shape:
         raise ValueError(

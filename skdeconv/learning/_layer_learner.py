@@ -20,7 +20,7 @@ from skdeconv.filters import (
     redraw,
     update_filters,
 )
-from skdeconv.layouts import rows_of
+from skdeconv.layouts import in_windows, rows_of
 from skdeconv.learning._code_store import CodeStore
 from skdeconv.learning._layer_plan import (
     BATCH_PIXELS,
@@ -49,7 +49,8 @@ class LayerLearner(Learner):
     Parameters
     ----------
     images : Collection
-        The images; NaN marks a missing pixel.
+        The images; NaN marks a missing pixel. Large ones are visited in windows, if the plan says
+        so, each of which has its own codes.
     plan : LayerPlan
         Parameters of learning.
     random_state : RandomState
@@ -59,7 +60,8 @@ class LayerLearner(Learner):
     """
 
     def __init__(self, images, plan: LayerPlan, random_state, parallel):
-        super().__init__(images, plan.batch_size, random_state)
+        visited = in_windows(images, *plan.window) if plan.window else images
+        super().__init__(visited, len(images), plan.batch_size, random_state)
         self.plan, self.parallel, self.filters = plan, parallel, plan.first
         if self.filters is None:
             n_filters, h, w, n_channels = plan.shape
@@ -74,10 +76,12 @@ class LayerLearner(Learner):
             )
         shapes = plan.shape[1:3], images.n_channels, images.dtype
         self.low_frequency = plan.coding.low_frequency(*shapes)
-        self.codes = CodeStore(len(images), images.dtype) if plan.keep_maps else None
+        self.codes = CodeStore(len(visited), images.dtype) if plan.keep_maps else None
         # For each filter, the number of pixels visited since it was last used.
         self.idle = np.zeros(len(self.filters), dtype=np.int64)
         self.n_updates, self.problem = 0, self._empty_problem()
+        # Number of non-zero coefficients in this pass.
+        self.n_nonzero = 0
         # Whether the next update is anchored to the filters of an earlier fit.
         self.anchored = False
 
@@ -90,6 +94,11 @@ class LayerLearner(Learner):
     def is_silent(self) -> bool:
         """Whether all maps of the last pass were zero."""
         return bool((self.idle >= self.images.n_pixels).all())
+
+    @property
+    def nonzero_share(self) -> float:
+        """Share of the coefficients that were non-zero in the last pass."""
+        return self.n_nonzero / sum(map(self.synthesis.n_coefficients, self.images.sizes))
 
     def stacks_without_low_frequency(self):
         """Yield stacks of images of one size, minus their best low-frequency reconstruction."""
@@ -114,6 +123,7 @@ class LayerLearner(Learner):
         """State of the learner, plain values and arrays that ``restore`` takes."""
         return super().state() | {
             "n_updates": self.n_updates,
+            "n_nonzero": self.n_nonzero,
             "idle": self.idle,
             "problem": self.problem.state(),
             "codes": None if self.codes is None else self.codes.state(),
@@ -123,15 +133,16 @@ class LayerLearner(Learner):
         """Restore the state of a learner with the same images and parameters."""
         super().restore(state)
         self.n_updates, self.idle = state["n_updates"], state["idle"]
+        self.n_nonzero = state["n_nonzero"]
         self.problem.restore(state["problem"])
         if self.codes is not None:
             self.codes.restore(state["codes"])
 
     def _start_pass(self):
-        order = np.arange(len(self.images))
-        if not self.plan.whole_passes:
-            self.random_state.shuffle(order)
-        return order
+        self.n_nonzero = 0
+        if self.plan.whole_passes:
+            return np.arange(len(self.images))
+        return self.images.shuffled(self.random_state)
 
     def _visit(self, batch):
         """Infer the maps of a batch, update the filters, and return the summed cost."""
@@ -151,6 +162,7 @@ class LayerLearner(Learner):
             share = min(self._kept_share(images), _MOST_ANCHORED)
             self.problem.anchor(share / (1 - share), flat)
             self.anchored = False
+        self.n_nonzero += result.maps.nnz
         norms = self._update(images, _uses(self.synthesis, images, result.maps))
         self._store(batch, result.maps, norms)
         if not result.maps.nnz:
@@ -171,6 +183,7 @@ class LayerLearner(Learner):
                 self.problem.gram += gram
                 self.problem.cross += cross
                 used, total = used + part_used, total + cost
+        self.n_nonzero = int(used.sum())
         self._update(self.images, used)
         if not used.any():
             self._redraw(np.arange(len(self.filters)), np.arange(min(_SEARCHED, len(self.images))))

@@ -9,12 +9,16 @@ import numpy as np
 from skdeconv._utils.validation import check_flag, check_integer, check_real, check_verbose
 from skdeconv.filters import check_connectivity, check_filter_size, check_filters, normalized
 from skdeconv.inference import Coding
+from skdeconv.layouts import in_windows
+from skdeconv.learning._scale import lam_unit
 
 # Size in bytes of the Gram matrix above which filters are learned from stored maps instead.
 LARGEST_GRAM = 256 * 2**20
 # Number of pixels of a mini-batch for "auto", which is also the number that is remembered with the
 # strongest forgetting, and the minimum number of updates per pass.
 BATCH_PIXELS, _LEAST_UPDATES = 10_000, 10
+# Larger images than this number of mini-batches are visited in windows of about one.
+_LARGE = 10
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,11 @@ class LayerPlan:
         Which filter is connected to which channel; None connects all.
     first : ndarray of shape (n_filters, n_channels, h, w) or None
         Initial filters, of unit norm; None for random ones.
+    window : tuple of two ints or None
+        Number of pixels of the windows in which large images are visited, and of an image above
+        which it is large; None if images are visited as a whole.
     batch_size : int
-        Number of images per update.
+        Number of images or windows per update.
     whole_passes : bool
         Whether each pass is one update, so that the cost never rises.
     patience : int
@@ -55,6 +62,7 @@ class LayerPlan:
     shape: tuple[int, int, int, int]
     connectivity: np.ndarray | None
     first: np.ndarray | None
+    window: tuple[int, int] | None
     batch_size: int
     whole_passes: bool
     patience: int
@@ -66,7 +74,7 @@ class LayerPlan:
     verbose: int
 
 
-def check_layer_plan(parameters, coding, images, fitted=None) -> LayerPlan:
+def check_layer_plan(parameters, coding, images, fitted=None, *, streaming=False) -> LayerPlan:
     """Check the parameters of a layer for a collection of images.
 
     Parameters
@@ -79,6 +87,9 @@ def check_layer_plan(parameters, coding, images, fitted=None) -> LayerPlan:
         The images.
     fitted : ndarray of shape (n_filters, h, w, n_channels), default=None
         Filters of a previous fit, used as initial filters instead of ``init``.
+    streaming : bool, default=False
+        Whether the images are a batch of a stream, for which ``max_iter`` is ignored, and ``lam``
+        is already in the units of ``lam_scale``.
 
     Raises
     ------
@@ -89,7 +100,7 @@ def check_layer_plan(parameters, coding, images, fitted=None) -> LayerPlan:
     """
     n_channels = images.n_channels
     n_filters = check_integer("n_filters", parameters.n_filters, min_val=1)
-    filter_size = check_filter_size(parameters.filter_size, images.sizes[:, 0].max())
+    filter_size = check_filter_size(parameters.filter_size, images.sizes.max(axis=0))
     shape = n_filters, *filter_size, n_channels
     connectivity = check_connectivity(parameters.connectivity, n_filters, n_channels)
     first = None
@@ -99,24 +110,28 @@ def check_layer_plan(parameters, coding, images, fitted=None) -> LayerPlan:
     elif parameters.init is not None:
         first = _first_filters("init", parameters.init, shape, connectivity, images.dtype)
     warm_start = check_flag("warm_start", parameters.warm_start)
-    batch_size = check_batch_size(parameters.batch_size, images)
-    keep_maps, whole_passes = (
-        check_flag("keep_maps", parameters.keep_maps),
-        batch_size >= len(images),
-    )
+    window = windows_for(parameters.batch_size, BATCH_PIXELS)
+    visited = in_windows(images, *window) if window else images
+    batch_size = check_batch_size(parameters.batch_size, visited)
+    keep_maps = check_flag("keep_maps", parameters.keep_maps)
+    whole_passes = batch_size >= len(visited)
     if whole_passes and not keep_maps:
         check_statistics("keep_maps=False with whole passes", shape)
+    known = streaming or first is not None
+    if not streaming:
+        coding = coding.scaled(lam_unit(parameters, images, filter_size))
     return LayerPlan(
         coding=coding,
         shape=shape,
         connectivity=connectivity,
         first=first,
+        window=window,
         batch_size=batch_size,
         whole_passes=whole_passes,
         patience=images.n_pixels,
         forgetting=check_real("forgetting", parameters.forgetting, min_val=0),
         keep_maps=keep_maps,
-        max_iter=check_integer("max_iter", parameters.max_iter, min_val=1),
+        max_iter=check_passes("max_iter", parameters.max_iter, known=known),
         tol=check_real("tol", parameters.tol, min_val=0),
         canonical_signs=not (coding.penalty.positive or warm_start or first is not None),
         verbose=check_verbose(parameters.verbose),
@@ -145,6 +160,23 @@ def check_statistics(what, shape) -> None:
             f"{what} needs {size / 2**20:.0f} MB of statistics for filters of shape {shape}, but "
             f"is limited to {LARGEST_GRAM / 2**20:.0f} MB. Decrease n_filters or filter_size."
         )
+
+
+def check_passes(name, max_iter, *, known) -> int:
+    """Check the number of passes, which may be 0 if the filters are known."""
+    max_iter = check_integer(name, max_iter, min_val=0)
+    if not (max_iter or known):
+        raise ValueError(
+            f"{name}=0 learns no filters, and needs init, or warm_start after a fit; pass filters, "
+            "or increase it."
+        )
+    return max_iter
+
+
+def windows_for(batch_size, of_auto) -> tuple[int, int] | None:
+    """Pixels of a window and of a large image, which only "auto" visits in windows; else None."""
+    auto = isinstance(batch_size, str) and batch_size == "auto"
+    return (of_auto, _LARGE * of_auto) if auto else None
 
 
 def check_batch_size(batch_size, images, of_auto=BATCH_PIXELS, name="batch_size") -> int:

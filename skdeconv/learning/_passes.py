@@ -18,15 +18,18 @@ class Learner:
     Parameters
     ----------
     images : Collection
-        The images; NaN marks a missing pixel.
+        The images, or windows of them; NaN marks a missing pixel.
+    n_images : int
+        Number of images, of which the mean cost is computed.
     batch_size : int
-        Number of images per update.
+        Number of images or windows per update.
     random_state : RandomState
         For the order of the images and the redraw of filters.
     """
 
-    def __init__(self, images, batch_size, random_state):
-        self.images, self.batch_size, self.random_state = images, batch_size, random_state
+    def __init__(self, images, n_images, batch_size, random_state):
+        self.images, self.n_images = images, n_images
+        self.batch_size, self.random_state = batch_size, random_state
         # State of the current pass: its order, the number of batches completed, and their cost.
         self.order, self.n_done, self.cost = None, 0, 0.0
 
@@ -44,7 +47,7 @@ class Learner:
             self.n_done += 1
             after_update()
         self.order = None
-        return float(self.cost / len(self.images))
+        return float(self.cost / self.n_images)
 
     def state(self) -> dict:
         """State of the learner, plain values and arrays that ``restore`` takes."""

@@ -24,6 +24,7 @@ from skdeconv.networks._projections import (
     reconstructed_images,
     strongest_fields,
 )
+from skdeconv.networks._silence import warn_of_silent_layer
 
 __all__ = [
     "AdaptiveNetwork",
@@ -49,5 +50,6 @@ __all__ = [
     "strongest_fields",
     "switches_of",
     "typical_value",
+    "warn_of_silent_layer",
     "with_half_quadratic",
 ]

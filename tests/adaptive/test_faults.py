@@ -6,6 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 from reference.faults import (
+    CHANNEL_FAULTS,
     COLOUR,
     IMAGE_FAULTS,
     INF,
@@ -73,6 +74,8 @@ PARAMETERS = {
                 (((2, 2, 2), 2), ValueError, "of layer 2.*got 2"),
                 (np.array([2, 2, 2]), ValueError, "triple"),
                 ((None, None, 2), ValueError, "2 layers")],
+    "lam_scale": [("mean", ValueError, "'absolute'"), (2.0, TypeError, "'absolute'"),
+                  (None, TypeError, "'absolute'")],
     "lam": wrong_reals(NO_NONE, (0.0, ValueError, "0"), ((1.0, 0.0), ValueError, "of layer 2.*0"),
                        ((1, INF), ValueError, "of layer 2.*inf"), ((1, None), TypeError, "2.*None"),
                        ((-1.0, 1.0), ValueError, "of layer 1.*-1")),
@@ -189,7 +192,6 @@ OTHER_FITS = {
     ),
     "smaller filters": ({"filter_size": (3, 2)}, r"of layer 2 .*\(3, 3, 3, 1\)"),
     "other blocks": ({"pooling": ((2, 2, 1), None)}, r"^pooling of layer 1 .*\(2, 2, 1\)"),
-    "no passes": ({"max_iter": (1, 0)}, "max_iter"),
 }  # fmt: skip
 
 
@@ -212,9 +214,9 @@ def test_a_warm_start_must_fit(net, no_learning):
 CODES = np.ones((2, 10 * 10 * 2))
 ROW_FAULTS = {
     "codes of the second layer": (np.ones((2, 7 * 7 * 3)), ValueError, "147 features.*200"),
-    "maps of the second layer": (np.ones((2, 7, 7, 3)), ValueError, r"\(2, 7, 7, 3\).*10, 10, 2"),
+    "maps of the second layer": (np.ones((2, 7, 7, 3)), ValueError, r"\(2, 7, 7, 3\).*7, 7, 2"),
     "sparse maps of the second layer": (
-        SparseMaps([csr_array((49, 3))], [(7, 7)]), ValueError, r"\(7, 7, 3\).*\(10, 10, 2\)"
+        SparseMaps([csr_array((49, 3))], [(7, 7)]), ValueError, r"\(7, 7, 3\).*\(7, 7, 2\)"
     ),
     "sparse rows of the second layer": (csr_array((2, 147)), ValueError, "147 features.*200"),
     "no maps": (SparseMaps([], []), ValueError, "0 samples"),
@@ -232,9 +234,9 @@ METHODS = {
     "fit": IMAGE_FAULTS,
     "fit_transform": IMAGE_FAULTS,
     "transform": IMAGE_FAULTS | SHAPE_FAULTS,
-    "score": IMAGE_FAULTS | SHAPE_FAULTS,
-    "encode": IMAGE_FAULTS | SHAPE_FAULTS,
-    "top_activations": IMAGE_FAULTS | SHAPE_FAULTS,
+    "score": IMAGE_FAULTS | CHANNEL_FAULTS,
+    "encode": IMAGE_FAULTS | CHANNEL_FAULTS,
+    "top_activations": IMAGE_FAULTS | CHANNEL_FAULTS,
     "inverse_transform": ROW_FAULTS,
     "to_maps": ROW_FAULTS,
     "decode": CODE_FAULTS,

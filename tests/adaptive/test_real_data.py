@@ -164,14 +164,6 @@ def test_maps_of_the_top_and_errors_of_rows(kind, nets):
         net.score(np.ones((2, 72)))
 
 
-def test_codes_of_other_sizes_need_a_fit_on_a_list(nets):
-    net = net_of(4, 3).fit(images_of(12, 11))
-    code = nets["whole"].encode(MIXED["whole"])
-    for chosen, shapes in ((code[:2, :2], r"\(7, 11\), \(9, 8\)"), (code[1, :2], r"\(7, 11\)")):
-        with pytest.raises(ValueError, match=rf"shape \(12, 11\) seen in fit, got \[{shapes}\]"):
-            net.decode(chosen)
-
-
 @each_kind
 def test_a_sequence_that_is_read_on_access_is_the_same(kind, nets):
     class Reading:

@@ -6,6 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 from reference.faults import (
+    CHANNEL_FAULTS,
     COLOUR,
     IMAGE_FAULTS,
     INF,
@@ -64,6 +65,8 @@ PARAMETERS = {
                     ((3, 0), ValueError, "0"), ((3, (3,)), ValueError, "pair"),
                     ((3, (3, 2.5)), TypeError, "2.5"), ((3, NAN), TypeError, "nan"),
                     (((3, 3), "3"), TypeError, "'3'")],
+    "lam_scale": [("mean", ValueError, "'absolute'"), (2.0, TypeError, "'absolute'"),
+                  (None, TypeError, "'absolute'")],
     "lam": wrong_reals((0.0, ValueError, "0"), ((1.0, 0.0), ValueError, "0"),
                        ((1, INF), ValueError, "inf"), ((True, 1.0), TypeError, "True")),
     "p": wrong_reals((0, ValueError, "0"), ((1.0, 1.5), ValueError, "1.5")),
@@ -188,11 +191,6 @@ def test_bad_parameters_of_a_solver(net, no_learning):
     check_each(table(OF_SOLVER), check)
 
 
-def test_low_frequencies_need_rows(no_learning):
-    with pytest.raises(ValueError, match='low_frequency=True needs output="rows"'):
-        net_of(2, 3, low_frequency=True, output="maps").fit(NOISE)
-
-
 LOWER = {
     "other number of filters": (DeconvNetLayer(4, 3), NOISE, (2, 3), "n_filters.*has 4 filters"),
     "other size of filters": (DeconvNetLayer(2, 5), NOISE, (2, 3), r"\(2, 5, 5, 1\).*filter_size"),
@@ -228,7 +226,6 @@ OTHER_FITS = {
         {"n_filters": (3, 3, 2)}, "filters of the previous fit; its layer 1 has 2 filters"
     ),
     "smaller filters": ({"filter_size": (3, 2)}, r"Layer 2 .*\(3, 3, 3, 2\).* filter_size"),
-    "no passes": ({"max_iter": (1, 0)}, "max_iter"),
 }  # fmt: skip
 
 
@@ -251,10 +248,10 @@ CODES_1, CODES_2 = np.ones((2, 10 * 10 * 2)), np.ones((2, 12 * 12 * 3))
 CODE_FAULTS = {
     "codes of the first layer": (CODES_1, ValueError, "200 features.*432"),
     "maps of the first layer": (
-        CODES_1.reshape(2, 10, 10, 2), ValueError, r"\(2, 10, 10, 2\).*12, 12, 3"
+        CODES_1.reshape(2, 10, 10, 2), ValueError, r"\(2, 10, 10, 2\).*10, 10, 3"
     ),
     "sparse maps of the first layer": (
-        SparseMaps([csr_array((100, 2))], [(10, 10)]), ValueError, r"\(10, 10, 2\).*\(12, 12, 3\)"
+        SparseMaps([csr_array((100, 2))], [(10, 10)]), ValueError, r"\(10, 10, 2\).*\(10, 10, 3\)"
     ),
     "sparse rows of the first layer": (csr_array(CODES_1), ValueError, "200 features.*432"),
     "NaN": (CODES_2 * NAN, ValueError, "NaN"),
@@ -264,11 +261,11 @@ CODE_FAULTS = {
 METHODS = {
     "fit": IMAGE_FAULTS,
     "fit_transform": IMAGE_FAULTS,
-    "partial_fit": IMAGE_FAULTS | {k: SHAPE_FAULTS[k] for k in ("another width", "more channels")},
+    "partial_fit": IMAGE_FAULTS | CHANNEL_FAULTS,
     "transform": IMAGE_FAULTS | SHAPE_FAULTS,
-    "score": IMAGE_FAULTS | SHAPE_FAULTS,
+    "score": IMAGE_FAULTS | CHANNEL_FAULTS,
     "encode": IMAGE_FAULTS | SHAPE_FAULTS,
-    "top_activations": IMAGE_FAULTS | SHAPE_FAULTS,
+    "top_activations": IMAGE_FAULTS | CHANNEL_FAULTS,
     "inverse_transform": CODE_FAULTS,
     "decode": CODE_FAULTS,
     "project_maps": CODE_FAULTS,
@@ -337,7 +334,7 @@ def test_layers_count_from_one(method, values, net):
 def test_codes_of_the_top_do_not_fit_the_first_layer(method, net):
     with pytest.raises(ValueError, match=r"432 features.*200 = 10 x 10 positions x 2"):
         getattr(net, method)(CODES_2, 1)
-    with pytest.raises(ValueError, match=r"\(2, 12, 12, 3\).*10, 10, 2"):
+    with pytest.raises(ValueError, match=r"\(2, 12, 12, 3\).*12, 12, 2"):
         getattr(net, method)(CODES_2.reshape(2, 12, 12, 3), 1)
     assert len(getattr(net, method)(CODES_1, 1)) == 2
 

@@ -25,6 +25,8 @@ PARAMETERS = {
     "lam": [("1", TypeError, "'1'"), (NAN, ValueError, "nan"), (INF, ValueError, "inf"),
             (0.0, ValueError, "0"), (-1, ValueError, "-1"), ([1.0], TypeError, "number"),
             (1j, TypeError, "1j"), (True, TypeError, "True"), (10**400, ValueError, "finite")],
+    "lam_scale": [("mean", ValueError, "'absolute'"), (2.0, TypeError, "'absolute'"),
+                  (None, TypeError, "'absolute'")],
     "p": [("1", TypeError, "'1'"), (NAN, ValueError, "nan"), (0, ValueError, "0"),
           (1.5, ValueError, "1.5"), ((0.5, 1), TypeError, "number")],
     "positive": [("yes", TypeError, "True or False"), (1, TypeError, "True or False"),
@@ -107,25 +109,28 @@ IMAGE_FAULTS = {
     "a list without channels": ([np.ones((8, 8, 0))], ValueError, "without channels"),
     "a list of images and rows": ([np.ones((8, 8)), np.ones(8)], ValueError, r"X\[1\] is array"),
     "an empty list": ([], ValueError, "Reshape your data"),
-    "ragged rows": ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous"),
+    "ragged rows": ([[1.0, 2.0], [3.0], 4.0], ValueError, "inhomogeneous"),
     "a frame of text": (pd.DataFrame([["a"] * 64]), ValueError, "could not convert string"),
     "a list of cubes": ([np.ones((8, 8, 1, 1))], ValueError, "4 dimensions"),
 }
-SHAPE_FAULTS = {
+CHANNEL_FAULTS = {
     "another width": (np.ones((2, 63)), ValueError, "63 features"),
-    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
-    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
     "no channels": (np.ones((2, 8, 8, 0)), ValueError, r"\(8, 8, 0\)"),
     "a list of more channels": ([np.ones((8, 8, 3))], ValueError, r"\(8, 8, 3\)"),
     "more channels": (np.ones((2, 8, 8, 3)), ValueError, r"\(8, 8, 3\)"),
+}
+# Rows of codes have one width, unlike maps.
+SHAPE_FAULTS = CHANNEL_FAULTS | {
+    "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
+    "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
     "a list of another shape": ([np.ones((4, 16))], ValueError, r"\(4, 16\)"),
 }
 CODE_FAULTS = {
     "another width": (np.ones((2, CODES_SIZE - 1)), ValueError, "199 features.*200"),
-    "another map shape": (np.ones((2, 9, 10, 2)), ValueError, r"\(2, 9, 10, 2\)"),
+    "maps smaller than a filter": (np.ones((2, 2, 10, 2)), ValueError, r"\(2, 2, 10, 2\)"),
     "three dimensions": (np.ones((10, 10, 2)), ValueError, r"\(10, 10, 2\)"),
-    "sparse maps of another shape": (
-        SparseMaps([csr_array((81, 2))], [(9, 9)]), ValueError, r"\(9, 9, 2\)"
+    "sparse maps of other filters": (
+        SparseMaps([csr_array((81, 3))], [(9, 9)]), ValueError, r"\(9, 9, 3\)"
     ),
     "no sparse maps": (SparseMaps([], []), ValueError, "0 sample|[Ee]mpty|no images"),
     "sparse, another width": (csr_array((2, 7)), ValueError, "7 features"),
@@ -135,7 +140,7 @@ CODE_FAULTS = {
     "minus infinity": (csr_array(np.full((1, CODES_SIZE), -INF)), ValueError, "infinity"),
     "five dimensions": (np.ones((1, 10, 10, 2, 1)), ValueError, r"\(1, 10, 10, 2, 1\)"),
     "one dimension": (np.ones(CODES_SIZE), ValueError, "Reshape your data"),
-    "ragged rows": ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous"),
+    "ragged rows": ([[1.0, 2.0], [3.0], 4.0], ValueError, "inhomogeneous"),
     "other filters": (np.ones((1, 10, 10, 3)), ValueError, r"\(1, 10, 10, 3\)"),
     "complex": (np.ones((1, CODES_SIZE)) * 1j, ValueError, "Complex data not supported"),
     "text": (np.full((1, CODES_SIZE), "a", dtype=object), ValueError, "could not convert string"),
@@ -145,17 +150,17 @@ CODE_FAULTS = {
 LOW_FAULTS = CODE_FAULTS | {
     "another width": (np.ones((2, CODES_SIZE)), ValueError, "200 features.*300"),
     "NaN": (np.full((1, CODES_SIZE + 100), NAN), ValueError, "NaN"),
-    "sparse maps alone": (np.ones((2, 10, 10, 2)), ValueError, "only sparse maps; pass rows"),
+    "sparse maps alone": (np.ones((2, 10, 10, 2)), ValueError, "only sparse maps; pass codes"),
     "no low-frequency maps": (
-        SparseMaps([csr_array((100, 2))], [(10, 10)]), ValueError, "only sparse maps; pass rows"
+        SparseMaps([csr_array((100, 2))], [(10, 10)]), ValueError, "only sparse maps; pass codes"
     ),
 }  # fmt: skip
 METHODS = {
     "fit": IMAGE_FAULTS,
     "fit_transform": IMAGE_FAULTS,
-    "partial_fit": IMAGE_FAULTS | SHAPE_FAULTS,
+    "partial_fit": IMAGE_FAULTS | CHANNEL_FAULTS,
     "transform": IMAGE_FAULTS | SHAPE_FAULTS,
-    "score": IMAGE_FAULTS | SHAPE_FAULTS,
+    "score": IMAGE_FAULTS | CHANNEL_FAULTS,
     "inverse_transform": CODE_FAULTS,
     "to_maps": CODE_FAULTS,
     "to_low_frequency": LOW_FAULTS,

@@ -49,20 +49,11 @@ def test_flags_of_numpy_are_flags(flag, images):
     assert rows.shape[1] == 11 * 9 * (3 if flag else 2)
 
 
-def test_maps_as_output_are_refused(layer, images):
-    before = vars(layer).copy()
-    layer.set_params(output="maps")
-    for method in (layer.fit, layer.transform, layer.score):
-        with pytest.raises(ValueError, match='low_frequency=True needs output="rows"'):
-            method(images)
-    assert layer.filters_ is before["filters_"]
-
-
 def test_maps_hold_no_low_frequencies(layer, images):
     maps = layer.to_maps(layer.transform(images))
     sparse = SparseMaps([csr_array(maps[0].reshape(-1, 2))], [maps.shape[1:3]])
     for form in (maps, sparse):
-        with pytest.raises(ValueError, match="X holds only sparse maps; pass rows"):
+        with pytest.raises(ValueError, match="X holds only sparse maps; pass codes"):
             layer.to_low_frequency(form)
 
 

@@ -87,7 +87,7 @@ def test_generators_go_on_where_they_were(n_normal, algorithm, tmp_path):
     again = np.random.RandomState(algorithm(0))
     generator.normal(size=n_normal)  # one normal number keeps its twin back
     generator.randint(10, size=5)
-    learners = [Learner(np.ones(3), 1, one) for one in (generator, again)]
+    learners = [Learner(np.ones(3), 3, 1, one) for one in (generator, again)]
     for learner in learners:
         learner.filters = np.ones((2, 1, 3, 3))
     write_archive(tmp_path / "state", learners[0].state())

@@ -63,7 +63,7 @@ ONE_PASS = [
 
 # Where, in which call of what, and whether after its work.
 OF_LAYERS = {
-    "the images checked": (_images, "validate_data", 1, True),
+    "the images checked": (_images, "check_range", 1, True),
     "before inference": (Coding, "infer", 2, False),
     "inside inference": (WorkingSet, "descend", 5, True),
     "after inference": (Coding, "infer", 2, True),
@@ -74,7 +74,7 @@ OF_LAYERS = {
     "between passes": (LayerLearner, "repair_filters", 1, True),
 }
 OF_ADAPTIVE = {
-    "the images checked": (_images, "validate_data", 1, True),
+    "the images checked": (_images, "check_range", 1, True),
     "before inference": (AdaptiveLearner, "_infer", 2, False),
     "inside inference": (_SwitchedProblem, "step", 5, True),
     "after inference": (AdaptiveLearner, "_infer", 2, True),
@@ -85,13 +85,13 @@ OF_ADAPTIVE = {
     "between layers": (_adaptive, "next_switches", 1, True),
 }
 CODING_BY_LAYERS = {
-    "the images checked": (_images, "validate_data", 1, True),
+    "the images checked": (_images, "check_range", 1, True),
     "before inference": (Coding, "infer", 1, False),
     "inside inference": (WorkingSet, "descend", 2, True),
     "after inference": (Coding, "infer", 1, True),
 }
 CODING_BY_ADAPTIVE = {
-    "the images checked": (_images, "validate_data", 1, True),
+    "the images checked": (_images, "check_range", 1, True),
     "before inference": (SizedNetwork, "encode", 3, False),
     "inside inference": (_SwitchedProblem, "step", 5, True),
     "after inference": (SizedNetwork, "encode", 3, True),

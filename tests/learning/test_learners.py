@@ -42,7 +42,8 @@ def test_a_restored_learner_has_the_state_of_the_other(make, kind, monkeypatch):
     state = deepcopy(first.state())
     same = {name for name, part in second.state().items() if _equal(part, state[name])}
     # Both are between passes.
-    assert same == {"order", "n_done"}
+    # The number of non-zero coefficients may agree by chance.
+    assert same - {"n_nonzero"} == {"order", "n_done"}
     second.restore(deepcopy(state))
     assert _equal(second.state(), state)
 

@@ -123,7 +123,6 @@ def test_sizes_may_change_between_batches_of_lists():
 @pytest.mark.parametrize(
     ("change", "X", "message"),
     [
-        ({}, IMAGES[:, :9], r"\(9, 14\), but fit has seen"),
         ({}, np.repeat(IMAGES[..., None], 3, axis=3), "but fit has seen"),
         ({"n_filters": 5}, IMAGES, r"continues with filters of shape \(4, 5, 5, 1\)"),
         ({"filter_size": 3}, IMAGES, r"continues with filters of shape \(4, 5, 5, 1\)"),

@@ -27,11 +27,14 @@ IMAGE_FAULTS = {
     "infinity": (NOISE * INF, ValueError, "infinity"),
     "a list of grey and colour": ([np.ones((8, 8)), np.ones((8, 8, 3))], ValueError, r"X\[1\]"),
 }
-SHAPE_FAULTS = {
+CHANNEL_FAULTS = {
     "another width": (np.ones((2, 63)), ValueError, "63 features"),
+    "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
+}
+# Rows of codes have one width, unlike maps.
+SHAPE_FAULTS = CHANNEL_FAULTS | {
     "a ragged list": ([np.ones((8, 8)), np.ones((7, 8))], ValueError, "different shapes"),
     "another shape": (np.ones((2, 4, 16)), ValueError, r"\(4, 16\)"),
-    "more channels": (COLOUR, ValueError, r"\(8, 8, 2\)"),
     "a list of another shape": ([np.ones((9, 8))], ValueError, r"\(9, 8\)"),
 }
 # Parameter of HalfQuadratic: [(value, error, what the message says besides its name), ...]

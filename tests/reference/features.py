@@ -65,11 +65,16 @@ def weights_on_a_grid(size, window, sigma, stride):
     return weights
 
 
+def flat_axis(maps):
+    """The axis of one position that maps of signals have, the first one of two; otherwise None."""
+    return next((axis for axis in (0, 1) if maps.shape[axis] == 1), None)
+
+
 def _grids(shape, flat, levels, window, sigma, stride, overlap):
     if window != "box":
         return [[weights_on_a_grid(size, window, sigma, stride) for size in shape]]
     pairs = [(level, level) if isinstance(level, int) else level for level in levels]
-    pairs = [(1, columns) if flat else (rows, columns) for rows, columns in pairs]
+    pairs = [[1 if axis == flat else n for axis, n in enumerate(pair)] for pair in pairs]
     return [
         [shares_of_cells(size, count, overlap) for size, count in zip(shape, pair, strict=True)]
         for pair in pairs
@@ -88,16 +93,16 @@ def pyramid_by_loops(
     power=0.5,
     split_sign=False,
     normalize=None,
-    flat=None,
+    flat="own",
 ):
     """What SpatialPyramid makes of the maps (map_height, map_width, n_filters) of one image.
 
-    Where ``flat``, and by default where they have a height of 1, cells are cut along a row alone.
+    ``flat`` is the axis along which cells are not cut: by default that of one position, if any.
     """
     if split_sign:
         maps = np.concatenate([np.maximum(maps, 0), np.maximum(-maps, 0)], axis=2)
     blocks = []
-    flat = maps.shape[0] == 1 if flat is None else flat
+    flat = flat_axis(maps) if flat == "own" else flat
     for rows, columns in _grids(maps.shape[:2], flat, levels, window, sigma, stride, overlap):
         for row, column in product(rows, columns):
             found = [[] for _ in range(maps.shape[2])]
@@ -118,16 +123,17 @@ def pyramid_by_loops(
 def descriptors_by_loops(maps, patch_size, step, pool):
     """Descriptors of all windows of the maps of one image, and rows and columns of windows."""
     height, width, n_filters = maps.shape
-    rows, block_rows = (1, 1) if height == 1 else (patch_size, pool)
+    sides = [(1, 1) if axis == flat_axis(maps) else (patch_size, pool) for axis in (0, 1)]
+    (rows, block_rows), (columns, block_columns) = sides
     corners_y = [y for y in range(0, height, step) if y + rows <= height]
-    corners_x = [x for x in range(0, width, step) if x + patch_size <= width]
+    corners_x = [x for x in range(0, width, step) if x + columns <= width]
     result = []
     for y, x in product(corners_y, corners_x):
         one = []
-        for top, left in product(range(0, rows, block_rows), range(0, patch_size, pool)):
+        for top, left in product(range(0, rows, block_rows), range(0, columns, block_columns)):
             for k in range(n_filters):
                 total = 0.0
-                for dy, dx in product(range(block_rows), range(pool)):
+                for dy, dx in product(range(block_rows), range(block_columns)):
                     total += abs(maps[y + top + dy, x + left + dx, k])
                 one.append(sqrt(total))
         result.append(np.array(one) / (np.linalg.norm(one) or 1))

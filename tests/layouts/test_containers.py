@@ -1,0 +1,221 @@
+"""Containers of images that users hand over: Series, columns, masked arrays, ragged lists."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from reference.quick import QUICK, QUICK_NET
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+
+from skdeconv import (
+    AdaptiveDeconvNet,
+    DeconvNetLayer,
+    HierarchicalDeconvNet,
+    OnePassEncoder,
+    lam_min,
+)
+from skdeconv.features import PixelFeatures, SpatialPyramid
+from skdeconv.preprocessing import LocalContrastNormalizer
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X = np.random.default_rng(0).standard_normal((6, 12, 12))
+SERIES = pd.Series(list(X), index=[5, 3, 1, 0, 2, 4])
+HOLES = np.random.default_rng(1).random(X.shape) < 0.3
+MASKED, MISSING = np.ma.array(X, mask=HOLES), np.where(HOLES, np.nan, X)
+
+
+class Bare:
+    """An image that offers nothing but its conversion."""
+
+    def __init__(self, image):
+        self._image = image
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._image, dtype=dtype)
+
+
+def layer(**options):
+    return DeconvNetLayer(**QUICK | {"lam": 8.0} | options)
+
+
+def of_objects(images):
+    array = np.empty(len(images), dtype=object)
+    array[:] = list(images)
+    return array
+
+
+LISTS = {
+    "list": list(X),
+    "tuple": tuple(X),
+    "Series": SERIES,
+    "object array": of_objects(X),
+    "column": SERIES.to_frame("image"),
+    "column of an array": of_objects(X)[:, None],
+    "bare images": [Bare(image) for image in X],
+    "one of another number of axes": [X[0], *X[1:, :, :, None]],
+    "nested lists": X.tolist(),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_images(name):
+    expected = layer().fit(list(X))
+    fitted = layer().fit(LISTS[name])
+    np.testing.assert_array_equal(fitted.filters_, expected.filters_)
+    codes = fitted.transform(LISTS[name])
+    np.testing.assert_array_equal(codes, expected.transform(list(X)))
+    drawn = fitted.inverse_transform(codes)
+    assert isinstance(drawn, list)
+    assert not hasattr(fitted, "n_features_in_")
+    assert fitted.score(LISTS[name]) == expected.score(list(X))
+
+
+@pytest.mark.parametrize("kind", ["Object", "Array", "List"])
+def test_series_of_polars(kind):
+    pl = pytest.importorskip("polars")
+    series = {
+        "Object": lambda: pl.Series("image", list(X), dtype=pl.Object),
+        "Array": lambda: pl.Series("image", X),
+        "List": lambda: pl.Series("image", X.tolist()),
+    }[kind]()
+    expected = layer().fit(list(X)).filters_
+    np.testing.assert_array_equal(layer().fit(series).filters_, expected)
+    np.testing.assert_array_equal(layer().fit(pl.DataFrame({"image": series})).filters_, expected)
+
+
+def test_other_estimators_take_series():
+    np.testing.assert_array_equal(lam_min(SERIES, filter_size=3), lam_min(X, filter_size=3))
+    normalised = LocalContrastNormalizer().fit_transform(SERIES)
+    np.testing.assert_array_equal(np.stack(normalised), LocalContrastNormalizer().fit_transform(X))
+    for estimator in (
+        OnePassEncoder(layer()),
+        PixelFeatures(layer()),
+        HierarchicalDeconvNet(**QUICK_NET | {"lam": 8.0}),
+        AdaptiveDeconvNet(**QUICK_NET | {"lam": 8.0}),
+    ):
+        np.testing.assert_array_equal(
+            estimator.fit(SERIES).transform(SERIES), estimator.fit(list(X)).transform(list(X))
+        )
+
+
+@pytest.mark.parametrize("columns", ["image", ["image"]])
+def test_a_column_through_a_column_transformer(columns):
+    frame = pd.DataFrame({"image": SERIES, "age": range(6)})
+    pooled = make_pipeline(
+        LocalContrastNormalizer(), layer(output="maps"), SpatialPyramid(levels=(1,))
+    )
+    both = ColumnTransformer([("maps", pooled, columns), ("age", "passthrough", ["age"])])
+    result = both.fit_transform(frame)
+    np.testing.assert_array_equal(result[:, :-1], pooled.fit_transform(X))
+    np.testing.assert_array_equal(result[:, -1], range(6))
+    assert list(both.get_feature_names_out())[:2] == ["maps__f0_l1_y0_x0", "maps__f1_l1_y0_x0"]
+
+
+def test_images_of_pillow():
+    eight_bit = ((X - X.min()) * 30).astype(np.uint8)
+    pictures = [Image.fromarray(image) for image in eight_bit]
+    options = {"lam": 0.1}
+    np.testing.assert_array_equal(
+        layer(**options).fit(pictures).filters_, layer(**options).fit(list(eight_bit)).filters_
+    )
+
+
+@pytest.mark.parametrize("container", [np.asanyarray, list, of_objects])
+def test_masked_pixels_are_missing(container):
+    masked, missing = container(MASKED), container(MISSING)
+    one, other = layer().fit(masked), layer().fit(missing)
+    np.testing.assert_array_equal(one.filters_, other.filters_)
+    np.testing.assert_array_equal(one.transform(masked), other.transform(missing))
+    assert one.score(masked) == other.score(missing)
+    np.testing.assert_array_equal(lam_min(masked, filter_size=3), lam_min(missing, filter_size=3))
+    np.testing.assert_array_equal(
+        np.stack(LocalContrastNormalizer().fit_transform(masked)),
+        np.stack(LocalContrastNormalizer().fit_transform(missing)),
+    )
+
+
+def test_masked_integers_and_rows():
+    integers = np.ma.array(np.arange(6 * 64).reshape(6, 64) % 7, mask=False)
+    integers[0, 3] = np.ma.masked
+    missing = integers.astype(float).filled(np.nan)
+    options = {"image_shape": (8, 8), "lam": 1.0}
+    np.testing.assert_array_equal(
+        layer(**options).fit(integers).filters_, layer(**options).fit(missing).filters_
+    )
+
+
+def test_masked_values_are_refused_where_nan_is():
+    fitted = layer().fit(X)
+    codes, maps = fitted.transform(X), layer(output="maps").fit(X).transform(X)
+    init = np.random.default_rng(0).standard_normal((2, 3, 3))
+    for refused in (
+        lambda: OnePassEncoder(layer()).fit(MASKED),
+        lambda: layer(init=np.ma.masked_less(init, 0)).fit(X),
+        lambda: OnePassEncoder(np.ma.masked_less(init, 0)).fit(X),
+        lambda: fitted.inverse_transform(np.ma.masked_less(codes, 0)),
+        lambda: SpatialPyramid().fit(np.ma.masked_less(maps, 0)),
+    ):
+        with pytest.raises(ValueError, match="NaN"):
+            refused()
+
+
+def test_ragged_signals():
+    signals = [np.random.default_rng(i).standard_normal(40 + i) for i in range(5)]
+    fitted = layer(output="maps").fit(signals)
+    assert fitted.image_shape_ == (None,)
+    assert fitted.filters_.shape == (2, 1, 3, 1)
+    images = layer(output="maps").fit([signal[None] for signal in signals])
+    np.testing.assert_array_equal(fitted.filters_, images.filters_)
+    drawn = fitted.inverse_transform(fitted.transform(signals))
+    assert [signal.shape for signal in drawn] == [(40 + i,) for i in range(5)]
+    equal = np.stack([signal[:40] for signal in signals])
+    assert fitted.score(equal) == fitted.score(list(equal)) == images.score(equal[:, None])
+
+
+def test_equally_long_lists_stay_rows():
+    rows = X.reshape(6, -1)[:, :20]
+    for same in (rows.tolist(), list(rows), tuple(rows)):
+        fitted = layer().fit(same)
+        assert fitted.n_features_in_ == 20
+        np.testing.assert_array_equal(fitted.filters_, layer().fit(rows).filters_)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([(image, 3) for image in X], r"X\[0\] is a pair of an image and 3.*y="),
+        ([[image, "cat"] for image in X], r"X\[0\] is a pair of an image and 'cat'"),
+        ([np.ones(5), np.ones((5, 5))], "list of signals"),
+        ([np.ones((5, 5)), np.ones(5)], "list of images"),
+        (np.ones(1200), r"as_signals\(X\)"),
+        (["a.png", "b.png"], "1D array"),
+    ],
+)
+def test_lists_that_are_refused(images, message):
+    with pytest.raises(ValueError, match=message):
+        layer().fit(images)
+
+
+class Namespaced:
+    """An array of another namespace of the array API, on a device or not."""
+
+    def __init__(self, array, on_device):
+        self._array, self.shape, self.ndim = array, array.shape, array.ndim
+        self.dtype, self._on_device = "float64", on_device
+
+    def __array_namespace__(self, api_version=None):
+        return np
+
+    def __array__(self, dtype=None, copy=None):
+        if self._on_device:
+            raise TypeError("not on this device.")
+        return self._array
+
+
+def test_arrays_of_other_namespaces():
+    expected = layer().fit(X).filters_
+    np.testing.assert_array_equal(layer().fit(Namespaced(X, False)).filters_, expected)
+    with pytest.raises(TypeError, match="Namespaced, which cannot be converted"):
+        layer().fit(Namespaced(X, True))
