@@ -362,8 +362,8 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images in any layout that ``fit`` takes, of the shape seen there. After a fit on a list
-            only the number of channels must be the same.
+            Images of any size in any layout that ``fit`` takes, with the number of channels seen
+            there. Rows must have the width seen in ``fit``.
 
         Returns
         -------

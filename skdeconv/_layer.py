@@ -319,8 +319,8 @@ class DeconvNetLayer(BaseDeconvNet):
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images in any layout that ``fit`` takes. After the first call their shape must match
-            that of the first images; for lists only the number of channels must match.
+            Images of any size in any layout that ``fit`` takes. After the first call they need the
+            number of channels of the first images, and rows their width.
         y : None
             Ignored.
 

@@ -175,8 +175,8 @@ class OnePassEncoder(Transformer, BaseEstimator):
         Parameters
         ----------
         X : array-like, DataFrame or list of images
-            Images of the shape seen in ``fit``; if ``fit`` saw a list, only the number of channels
-            must agree.
+            Images of any size with the number of channels seen in ``fit``. Rows must have the width
+            seen there.
 
         Returns
         -------

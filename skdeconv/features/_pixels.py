@@ -163,8 +163,8 @@ class PixelFeatures(Transformer, BaseEstimator):
         ----------
         X : array-like of shape (n_images, height, width) or (n_images, height, width, \
                 n_channels), or list of images
-            Images of the shape seen in ``fit``; if the encoder was fitted on a list, only the
-            number of channels must agree. NaN marks a missing pixel, if the encoder supports it.
+            Images of any size with the number of channels seen in ``fit``. NaN marks a missing
+            pixel, if the encoder supports it.
 
         Returns
         -------

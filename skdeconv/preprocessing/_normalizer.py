@@ -216,8 +216,8 @@ class LocalContrastNormalizer(Transformer, OneToOneFeatureMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, n_channels), or list of images
-            Images of the shape seen in ``fit``; if ``fit`` saw a list, only the number of channels
-            must agree. NaN marks a missing pixel.
+            Images of any size with the number of channels seen in ``fit``. Rows must have the width
+            seen there. NaN marks a missing pixel.
 
         Returns
         -------
