@@ -82,6 +82,8 @@ def _rows_in_container(transform):
             return result
         # The index of X is that of the rows, unless these are pixels.
         index_of = X if _num_samples(X) == result.shape[0] else None
+        # Old versions of scikit-learn keep the index of frames alone.
+        index_of = index_of.to_frame() if hasattr(index_of, "to_frame") else index_of
         return _Rows(result, self).set_output(transform=kind).transform(index_of)
 
     return wrapped

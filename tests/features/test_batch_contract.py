@@ -6,6 +6,7 @@ from copy import copy
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.callbacks import DeepRecorder, Recorder
 from reference.contract import (
@@ -139,6 +140,7 @@ def _sample(n_samples, n_chosen):
     return np.sort(np.random.RandomState(0).choice(n_samples, n_chosen, replace=False))
 
 
+@pytest.mark.skipif(sklearn.__version__ < "1.7", reason="not with scikit-learn 1.6")
 @pytest.mark.parametrize("form", ["csr", "csc", "dok"])
 def test_sparse_matrices_go_in(form):
     rows = csr_array(np.maximum(IMAGES.reshape(8, 72) - 0.1, 0))

@@ -53,6 +53,7 @@ def test_grid_search(routing):
     assert repr(SCORER) in repr(search)
 
 
+@pytest.mark.skipif(sklearn.__version__ < "1.7", reason="not with scikit-learn 1.6")
 @pytest.mark.parametrize("routing", [False, True])
 def test_several_scores_at_once(routing):
     scoring = {"held out": SCORER, "fewer": HeldOutPixels(0.1), "error": _negative_error}
