@@ -53,7 +53,6 @@ def test_grid_search(routing):
     assert repr(SCORER) in repr(search)
 
 
-@pytest.mark.skipif(sklearn.__version__ < "1.7", reason="not with scikit-learn 1.6")
 @pytest.mark.parametrize("routing", [False, True])
 def test_several_scores_at_once(routing):
     scoring = {"held out": SCORER, "fewer": HeldOutPixels(0.1), "error": _negative_error}
@@ -66,7 +65,9 @@ def test_several_scores_at_once(routing):
             cv=FOLDS,
             error_score="raise",
         ).fit(IMAGES)
-        results = cross_validate(LAYER, IMAGES, scoring=scoring, cv=FOLDS, error_score="raise")
+        # scikit-learn 1.6.0 takes no None for params with metadata routing.
+        options = {"scoring": scoring, "cv": FOLDS, "error_score": "raise", "params": {}}
+        results = cross_validate(LAYER, IMAGES, **options)
     for name, scorer in scoring.items():
         np.testing.assert_array_equal(results[f"test_{name}"], scores_of(LAYER, scorer))
         expected = np.mean(scores_of(clone(LAYER).set_params(lam=20.0), scorer))
