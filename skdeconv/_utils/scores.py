@@ -43,12 +43,20 @@ def r_squared(parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> flo
     return 1 - error / variance
 
 
-def _centred(images):
-    """Subtract the mean over known pixels, per image and channel."""
+def means_of_known(images: np.ndarray) -> np.ndarray:
+    """Mean over the known pixels of each image and channel, in float64; 0 if there are none.
+
+    Its shape is (n_samples, n_channels, 1, 1), and NaN marks missing pixels of the images.
+    """
     missing = np.isnan(images)
     known = np.maximum((~missing).sum(axis=(2, 3), keepdims=True), 1)
     total = np.where(missing, 0, images).sum(axis=(2, 3), keepdims=True, dtype=np.float64)
-    centred = images - total / known
+    return total / known
+
+
+def _centred(images):
+    """Subtract the mean over known pixels, per image and channel."""
+    missing, centred = np.isnan(images), images - means_of_known(images)
     # Constant channels become 0 exactly, in spite of rounding errors of the mean.
     highest = np.where(missing, -np.inf, images).max(axis=(2, 3))
     centred[highest <= np.where(missing, np.inf, images).min(axis=(2, 3))] = 0

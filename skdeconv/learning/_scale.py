@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdeconv._utils.scores import means_of_known
 from skdeconv._utils.validation import check_in
 from skdeconv._utils.warnings import warn
 from skdeconv.inference import largest_patch_norms
@@ -64,7 +65,7 @@ def warn_of_scale(images, coding, filter_size) -> None:
     stacks, words = _sample(images, _CHECKED), []
     if getattr(coding, "smoothness", None) is not None:
         # Low-frequency maps represent the mean.
-        stacks = [stack - _means(stack) for stack in stacks]
+        stacks = [stack - means_of_known(stack) for stack in stacks]
     elif images.sizes.min() > 1 and _mean_exceeds_contrast(stacks):
         words.append(
             "The mean of the images exceeds their standard deviation, so that filters represent "
@@ -105,11 +106,6 @@ def _sample(images, most):
     return [images.stack(slice(i, i + 1)) for i in chosen.tolist()]
 
 
-def _means(stack):
-    known = np.maximum((~np.isnan(stack)).sum(axis=(2, 3), keepdims=True), 1)
-    return zeros_for_nan(stack).sum(axis=(2, 3), keepdims=True, dtype=np.float64) / known
-
-
 def _median_lam_min(stacks, filter_size):
     """Median of ``lam_min`` of the images that are not zero; 0 if all are."""
     largest = [largest_patch_norms(zeros_for_nan(stack), *filter_size)[0] for stack in stacks]
@@ -120,7 +116,7 @@ def _median_lam_min(stacks, filter_size):
 def _mean_exceeds_contrast(stacks):
     ratios = []
     for stack in stacks:
-        mean = _means(stack)
+        mean = means_of_known(stack)
         spread = np.sqrt(np.nanmean((stack - mean) ** 2, dtype=np.float64))
         ratios.append(np.abs(mean).mean() > spread)
     return np.median(ratios) > 0.5
