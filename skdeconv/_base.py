@@ -129,8 +129,7 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
         check_is_fitted(self)
         if (each := one_by_one(codes)) is not None:
             return [self.to_maps(code)[0] for code in each]
-        maps_shape = self._maps_shape(codes)
-        maps, _ = check_codes(self, codes, maps_shape, self._low_frequency_shape(codes))
+        maps, _, maps_shape = self._check_codes(codes)
         return present_codes(maps, maps_shape, "maps", False)
 
     @available_if(_needs_low_frequency)
@@ -157,8 +156,7 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
         check_is_fitted(self)
         if (each := one_by_one(codes)) is not None:
             return [self.to_low_frequency(code)[0] for code in each]
-        shape = self._low_frequency_shape(codes)
-        _, low_frequency = check_codes(self, codes, self._maps_shape(codes), shape)
+        _, low_frequency, _ = self._check_codes(codes)
         if low_frequency is None:
             raise ValueError("X holds only sparse maps; pass codes as transform returns them.")
         return np.ascontiguousarray(low_frequency.transpose(0, 2, 3, 1))
@@ -207,8 +205,8 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
         check_input_features(self, input_features)
         if None in self.image_shape_ and self.output == "maps":
             return np.array([f"f{k}" for k in range(self._n_maps)], dtype=object)
-        blocks = [("f", self._maps_shape())]
-        if (shape := self._low_frequency_shape()) is not None:
+        blocks = [("f", maps_shape := self._maps_shape())]
+        if (shape := self._low_frequency_shape(maps_shape)) is not None:
             blocks.append(("low", shape))
         names = [
             f"{letter}{k}_y{y}_x{x}"
@@ -309,16 +307,15 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
 
     def _images_of(self, codes, filters):
         """Channels-first images of one size, reconstructed from codes with the given filters."""
-        maps, low_frequency, size = self._check_codes(codes, filters)
-        synthesis = self._synthesis(filters, maps.dtype)
+        maps, low_frequency, maps_shape = self._check_codes(codes, filters)
+        synthesis, size = self._synthesis(filters, maps.dtype), image_size(maps_shape, filters)
         return synthesis.reconstruct(maps, low_frequency, slice(None), size)
 
-    def _check_codes(self, codes, filters):
-        """Sparse and low-frequency maps of codes, and the size of the images."""
+    def _check_codes(self, codes, filters=None):
+        """Sparse and low-frequency maps of codes, and the shape of the sparse ones."""
         maps_shape = self._maps_shape(codes, filters)
-        low_frequency_shape = self._low_frequency_shape(codes, filters)
-        maps, low_frequency = check_codes(self, codes, maps_shape, low_frequency_shape)
-        return maps, low_frequency, np.subtract(maps_shape[1:], filters.shape[2:]) + 1
+        low_frequency_shape = self._low_frequency_shape(maps_shape, filters)
+        return *check_codes(self, codes, maps_shape, low_frequency_shape), maps_shape
 
     def _in_layout(self, images, *, keep_list):
         """Convert channels-first images of one size to rows, a stack or a list.
@@ -349,12 +346,21 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
         height, width, _ = full_shape(self.image_shape_)
         return n_filters, height + h - 1, width + w - 1
 
-    def _low_frequency_shape(self, codes=None, filters=None):
-        """(n_channels, height, width) of low-frequency maps; None if there are none."""
+    def _low_frequency_shape(self, maps_shape, filters=None):
+        """(n_channels, height, width) of low-frequency maps; None if there are none.
+
+        ``maps_shape`` is that of the sparse maps, (n_filters, height, width).
+        """
         if not self._has_low_frequency:
             return None
         filters = self._filters_in_pixels() if filters is None else filters
-        # Sparse maps exceed the images by the size of the projected filters, less one.
-        size = np.subtract(self._maps_shape(codes, filters)[1:], filters.shape[2:])
-        height, width = size + self._filter_size()
+        height, width = image_size(maps_shape, filters) + self._filter_size() - 1
         return filters.shape[1], int(height), int(width)
+
+
+def image_size(maps_shape, filters) -> np.ndarray:
+    """Height and width of the images of maps (n_filters, height, width).
+
+    Maps exceed the images by the size of the filters in pixels, less one.
+    """
+    return np.subtract(maps_shape[1:], filters.shape[2:]) + 1

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from skdeconv._base import BaseDeconvNet
+from skdeconv._base import BaseDeconvNet, image_size
 from skdeconv._layer import DeconvNetLayer
 from skdeconv._utils.callbacks import with_callbacks
 from skdeconv._utils.parallel import workers
@@ -456,7 +456,8 @@ class HierarchicalDeconvNet(BaseDeconvNet):
             options = {"layer": layer, "n_activations": n_activations}
             return [self.project_maps(code, **options)[0] for code in each]
         filters = self._filters_in_pixels(check_layer(layer, len(self.layers_)))
-        maps, _, size = self._check_codes(codes, filters)
+        maps, _, maps_shape = self._check_codes(codes, filters)
+        size = image_size(maps_shape, filters)
         operator, _ = self._synthesis(filters, maps.dtype).at(size)
         images = reconstructed_separately(operator, maps, n_activations)
         return np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))
