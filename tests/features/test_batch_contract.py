@@ -6,7 +6,6 @@ from copy import copy
 
 import numpy as np
 import pytest
-import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.callbacks import DeepRecorder, Recorder
 from reference.contract import (
@@ -20,7 +19,7 @@ from reference.faults import check_each, table
 from reference.images import images_of
 from reference.quick import QUICK
 from scipy.sparse import csr_array
-from sklearn import config_context
+from sklearn import __version__, config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -150,7 +149,7 @@ def test_sparse_matrices_go_in(form):
     frame = svd.set_output(transform="pandas").fit_transform(rows.asformat(form))
     assert_allclose(frame, expected, atol=1e-12)
     # TruncatedSVD of scikit-learn 1.6.0 lacks the tag.
-    has_tag = parse_version(sklearn.__version__) >= parse_version("1.6.1")
+    has_tag = parse_version(__version__) >= parse_version("1.6.1")
     assert get_tags(svd).input_tags.sparse == has_tag
 
 
