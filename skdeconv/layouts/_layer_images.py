@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -56,19 +58,22 @@ class LayerImages(Collection):
         Parameters
         ----------
         places : list of tuple of five ints
-            Position of the image, and top, bottom, left and right of each window.
+            Position of the image, and top, bottom, left and right of each window; those of an image
+            are consecutive.
         sizes : ndarray of int of shape (n_windows, 2)
             Height and width of each window.
         """
         rows = []
-        for i, top, bottom, left, right in places:
+        for i, of_image in groupby(places, key=itemgetter(0)):
             height, width = self.size_of(i)
             code = rows_of(self.maps, [i], self.n_channels * height * width)
             kernel, position = np.divmod(code.indices, height * width)
             y, x = np.divmod(position, width)
-            inside = (top <= y) & (y < bottom) & (left <= x) & (x < right)
-            shape = self.n_channels, bottom - top, right - left
-            index = np.ravel_multi_index((kernel, y - top, x - left), shape, mode="clip")[inside]
-            parts = code.data[inside], index, [0, len(index)]
-            rows.append(csr_array(parts, shape=(1, math.prod(shape))))
+            for _, top, bottom, left, right in of_image:
+                inside = (top <= y) & (y < bottom) & (left <= x) & (x < right)
+                shape = self.n_channels, bottom - top, right - left
+                at = kernel[inside], y[inside] - top, x[inside] - left
+                index = np.ravel_multi_index(at, shape)
+                parts = code.data[inside], index, [0, len(index)]
+                rows.append(csr_array(parts, shape=(1, math.prod(shape))))
         return LayerImages(stacked_rows(rows), sizes, self.n_channels, 1.0, "list")

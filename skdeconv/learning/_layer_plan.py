@@ -9,7 +9,7 @@ import numpy as np
 from skdeconv._utils.validation import check_flag, check_integer, check_real, check_verbose
 from skdeconv.filters import check_connectivity, check_filter_size, check_filters, normalized
 from skdeconv.inference import Coding
-from skdeconv.layouts import in_windows
+from skdeconv.layouts import Collection, in_windows
 from skdeconv.learning._scale import lam_unit
 
 # Size in bytes of the Gram matrix above which filters are learned from stored maps instead.
@@ -111,7 +111,9 @@ def check_layer_plan(parameters, coding, images, fitted=None, *, streaming=False
         first = _first_filters("init", parameters.init, shape, connectivity, images.dtype)
     warm_start = check_flag("warm_start", parameters.warm_start)
     window = windows_for(parameters.batch_size, BATCH_PIXELS)
-    visited = in_windows(images, *window) if window else images
+    # Only their sizes matter here; the learner cuts the images.
+    visited = Collection(images.sizes, n_channels, images.dtype)
+    visited = in_windows(visited, *window) if window else visited
     batch_size = check_batch_size(parameters.batch_size, visited)
     keep_maps = check_flag("keep_maps", parameters.keep_maps)
     whole_passes = batch_size >= len(visited)
