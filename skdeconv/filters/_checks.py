@@ -56,14 +56,8 @@ def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None
 
 def check_any_filters(name, filters) -> np.ndarray:
     """Check filters of any number and size; returns them as (n_filters, h, w, n_channels)."""
-    if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
-        raise TypeError(f"{name} must be an array of filters, got {filters!r}.")
-    kind = {"dtype": [np.float64, np.float32], "ensure_2d": False, "allow_nd": True}
-    try:
-        filters = check_array(plain(filters), **kind, input_name=name)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"The filters of {name} must be finite numbers: {error}") from error
-    filters = filters[..., None] if filters.ndim == 3 else filters
+    fault = f"The filters of {name} must be finite numbers"
+    filters = _as_filters(name, filters, "an array of filters", fault)
     if filters.ndim != 4 or not filters.size:
         raise ValueError(
             f"The filters of {name} must be of shape (n_filters, h, w, n_channels), got "
@@ -74,20 +68,20 @@ def check_any_filters(name, filters) -> np.ndarray:
 
 def check_filters(name, filters, shape, dtype) -> np.ndarray:
     """Check filters of the given public shape; returns them as (n_filters, n_channels, h, w)."""
-    if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
-        raise TypeError(f"{name} must be an array of filters of shape {shape}, got {filters!r}.")
-    try:
-        array = check_array(
-            plain(filters),
-            dtype=[np.float64, np.float32],
-            allow_nd=True,
-            ensure_2d=False,
-            input_name=name,
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of filters of shape {shape}: {error}") from error
-    if array.ndim == 3:
-        array = array[..., None]
+    wanted = f"an array of filters of shape {shape}"
+    array = _as_filters(name, filters, wanted, f"{name} must be {wanted}")
     if array.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2)).astype(dtype)
+
+
+def _as_filters(name, filters, wanted, fault):
+    """Array of finite numbers, with the channel axis that three dimensions lack."""
+    if not hasattr(filters, "__array__") and not isinstance(filters, list | tuple):
+        raise TypeError(f"{name} must be {wanted}, got {filters!r}.")
+    kind = {"dtype": [np.float64, np.float32], "ensure_2d": False, "allow_nd": True}
+    try:
+        array = check_array(plain(filters), **kind, input_name=name)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{fault}: {error}") from error
+    return array[..., None] if array.ndim == 3 else array
