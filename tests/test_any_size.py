@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reference.images import images_of
+from reference.images import Reading, images_of
 from reference.quick import QUICK, QUICK_NET
 from sklearn.base import clone
 
@@ -21,19 +21,6 @@ SEEN = images_of(10, 10, n_samples=4, random_state=0)
 LARGER = images_of(14, 12, n_samples=2, random_state=1)
 MIXED = [LARGER[0], images_of(9, 11, n_samples=1, random_state=2)[0, :, :, None]]
 FITTED = {"stack": SEEN, "rows": SEEN.reshape(4, -1), "list": list(SEEN)}
-
-
-class Lazy:
-    """Images that are read on access."""
-
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, i):
-        return self.images[i]
 
 
 def layer(**options):
@@ -69,7 +56,7 @@ def test_any_size_after_any_fit(make, fitted, low_frequency):
     error = sum(np.sum((np.squeeze(y) - x) ** 2) for x, y in zip(drawn, MIXED, strict=True))
     spread = sum(np.sum((y - y.mean()) ** 2) for y in MIXED)
     assert estimator.score(MIXED) == pytest.approx(1 - error / spread)
-    assert estimator.score(Lazy(MIXED)) == estimator.score(MIXED)
+    assert estimator.score(Reading(MIXED)) == estimator.score(MIXED)
 
 
 @each_fitted
@@ -125,7 +112,7 @@ def test_other_estimators_of_any_size():
 @each_fitted
 def test_streams_of_any_size(fitted):
     estimator = layer(output="maps").partial_fit(FITTED[fitted]).partial_fit(MIXED)
-    again = layer(output="maps").partial_fit(list(SEEN)).partial_fit(Lazy(MIXED))
+    again = layer(output="maps").partial_fit(list(SEEN)).partial_fit(Reading(MIXED))
     np.testing.assert_array_equal(estimator.filters_, again.filters_)
 
 

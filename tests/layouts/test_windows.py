@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference.images import Reading
 from reference.quick import QUICK
 from scipy.sparse import csr_array
 
@@ -13,20 +14,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 NOISE = np.random.default_rng(0).standard_normal
 
 
-class Lazy:
-    """Images that are read on access; counts how often."""
-
-    def __init__(self, images):
-        self.images, self.n_read = images, 0
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, i):
-        self.n_read += 1
-        return self.images[i]
-
-
 def read(X):
     return check_images(DeconvNetLayer(), X, reset=True)
 
@@ -36,7 +23,7 @@ def read(X):
 def test_windows_cover_every_image_once(shape, lazy):
     image, small = NOISE(shape), NOISE((5, 6, *shape[2:]))
     source = [image, small]
-    windows = in_windows(read(Lazy(source) if lazy else source), 100, 500)
+    windows = in_windows(read(Reading(source) if lazy else source), 100, 500)
     pixels = [windows.stack(np.array([i])).ravel() for i in range(len(windows))]
     np.testing.assert_array_equal(
         np.sort(np.concatenate(pixels)), np.sort(np.r_[image.ravel(), small.ravel()])
@@ -80,7 +67,7 @@ def test_the_result_is_that_of_cut_windows(shape):
     by_hand = DeconvNetLayer(**QUICK | options).fit(cut)
     np.testing.assert_array_equal(layer.filters_, by_hand.filters_)
     np.testing.assert_allclose(layer.cost_, by_hand.cost_ * len(cut))
-    lazy = Lazy([image])
+    lazy = Reading([image])
     np.testing.assert_array_equal(
         DeconvNetLayer(**QUICK | options).fit(lazy).filters_, layer.filters_
     )
@@ -88,7 +75,7 @@ def test_the_result_is_that_of_cut_windows(shape):
 
 
 def test_windows_of_several_lazy_images_stay_together():
-    lazy = Lazy([NOISE((40, 40)) for _ in range(5)])
+    lazy = Reading([NOISE((40, 40)) for _ in range(5)])
     windows = in_windows(read(lazy), 100, 500)
     order = windows.shuffled(np.random.RandomState(0))
     assert sorted(order) == list(range(len(windows)))

@@ -1,13 +1,12 @@
 """Scores at hidden pixels: which pixels are hidden, and what their score is, pixel by pixel."""
 
-import weakref
 from copy import deepcopy
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from reference.images import images_of
+from reference.images import Reading, images_of
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -37,26 +36,6 @@ MASKED[:, 2:4, 1::3] = np.nan
 MASKED[0, ::2, :, 1] = np.nan
 MASKED[1, ..., 2] = np.nan
 MIXED = [GREY[0], GREY[1][:6], GREY[2][:, 1:], GREY[3][:6]]
-
-
-class Reading:
-    """Images that are read on access, and how many of them are alive at once."""
-
-    def __init__(self, images):
-        self.images, self.alive, self.most = images, 0, 0
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, i):
-        image = self.images[i].copy()
-        self.alive += 1
-        self.most = max(self.most, self.alive)
-        weakref.finalize(image, self._gone)
-        return image
-
-    def _gone(self):
-        self.alive -= 1
 
 
 def seen_by(net, X, scorer, monkeypatch):

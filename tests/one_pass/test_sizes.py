@@ -1,11 +1,10 @@
 """OnePassEncoder on images of different sizes, and on such as are read on access."""
 
-import weakref
-
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from reference.features import responses_by_loops
+from reference.images import Reading
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -21,26 +20,6 @@ def noise(*shape, seed=0):
 
 def mixed(*channels, sizes=SIZES):
     return [noise(*size, *channels, seed=i) for i, size in enumerate(sizes)]
-
-
-class Reading:
-    """A sequence that makes images on access, and knows how many of them are alive."""
-
-    def __init__(self, sizes):
-        self.sizes, self.alive, self.most = sizes, 0, 0
-
-    def __len__(self):
-        return len(self.sizes)
-
-    def __getitem__(self, i):
-        image = noise(*self.sizes[i], seed=i)
-        self.alive += 1
-        self.most = max(self.most, self.alive)
-        weakref.finalize(image, self._gone)
-        return image
-
-    def _gone(self):
-        self.alive -= 1
 
 
 @pytest.mark.parametrize("channels", [(), (2,)])
@@ -108,7 +87,7 @@ def test_images_that_are_read_on_access_are_never_all_in_memory(sizes, monkeypat
         return fit(self, X, y)
 
     monkeypatch.setattr(DeconvNetLayer, "fit", keeping)
-    images, layer = Reading(sizes), clone(LAYER).set_params(batch_size=1)
+    images, layer = Reading(mixed(sizes=sizes)), clone(LAYER).set_params(batch_size=1)
     encoder = OnePassEncoder(layer).fit(images)
     assert fitted[0] is images
     maps = encoder.transform(images)
