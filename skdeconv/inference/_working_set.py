@@ -12,7 +12,7 @@ from sklearn.linear_model import lasso_path
 from skdeconv._utils.parallel import keep_quiet
 
 # Number of sweeps over a part of the coefficients of an image before the next part.
-_SWEEPS_OF_PART = 4
+_SWEEPS_OF_PART = 8
 # A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
 # a common stopping criterion or screening, codes would depend on the other images of the stack.
 _FIXED_SWEEPS = {"tol": 0.0, "precompute": False, "check_input": False}
