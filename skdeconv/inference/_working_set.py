@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
-import sklearn
 from scipy.sparse import csc_array, csr_array
-from sklearn.linear_model import lasso_path
 
-from skdeconv._utils.parallel import keep_quiet
+from skdeconv.inference._sweeps import sweep_atoms, sweep_gram
 
 # Number of sweeps over a part of the coefficients of an image before the next part.
 _SWEEPS_OF_PART = 8
-# A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
-# a common stopping criterion or screening, codes would depend on the other images of the stack.
-_FIXED_SWEEPS = {"tol": 0.0, "precompute": False, "check_input": False}
-if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 8):
-    _FIXED_SWEEPS["do_screening"] = False
+# Maximum size of the Gram matrix of a part.
+_GRAM = 2**20
 
 
 class WorkingSet:
@@ -57,9 +53,9 @@ class WorkingSet:
             self._sort()
             self.residual = images.copy()
             for samples, parts in self._groups():
-                rest = self.residual[samples]
                 for part in parts:
-                    rest -= (self._atoms(samples, part) @ self.values[part]).reshape(rest.shape)
+                    drawn = self._atoms(samples, part) @ self.values[part]
+                    self.residual[samples] -= drawn.reshape(self.residual[samples].shape)
 
     @property
     def sample(self) -> np.ndarray:
@@ -102,20 +98,55 @@ class WorkingSet:
         if not len(self.index):
             return
         values, residual = self.values.copy(), self.residual.copy()
+        sweep = self._sweep_gram if self.problem.operator.has_gram else self._sweep_atoms
         for samples, parts in self._groups():
-            images = self.problem.images[samples]
-            at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
-            for first in range(0, n_sweeps, at_once):
-                for part in parts:
-                    atoms, start = self._atoms(samples, part), values[part]
-                    if len(parts) > 1:
-                        images = residual[samples] + (atoms @ start).reshape(images.shape)
-                    weights = None if slopes is None else slopes[part]
-                    limit = min(at_once, n_sweeps - first)
-                    values[part] = _swept(atoms, images, start, self.problem, limit, weights)
-                    residual[samples] = images - (atoms @ values[part]).reshape(images.shape)
+            sweep(samples, parts, n_sweeps, slopes, values, residual)
         self.values, self.residual = values, residual
         self.keep(self.values != 0)
+
+    def _sweep_atoms(self, samples, parts, n_sweeps, slopes, values, residual):
+        """Sweep over the atoms of a group, and update its values and residuals."""
+        images = self.problem.images[samples]
+        at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
+        for first in range(0, n_sweeps, at_once):
+            for part in parts:
+                atoms, start = self._atoms(samples, part), values[part]
+                if len(parts) > 1:
+                    images = residual[samples] + (atoms @ start).reshape(images.shape)
+                weights = None if slopes is None else slopes[part]
+                limit = min(at_once, n_sweeps - first)
+                values[part] = sweep_atoms(self.problem, atoms, images, start, weights, limit)
+                residual[samples] = images - (atoms @ values[part]).reshape(images.shape)
+
+    def _sweep_gram(self, samples, parts, n_sweeps, slopes, values, residual):
+        """The same for one image, by the Gram matrix of its atoms."""
+        if not parts:
+            return
+        operator, begin = self.problem.operator, parts[0].start
+        position = self.index[begin : parts[-1].stop] % self.n_coefficients
+        gram = operator.gram(position)
+        # Of the residual; updated with the coefficients.
+        correlation = operator.adjoint(residual[samples]).ravel()[position]
+        at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
+        for first in range(0, n_sweeps, at_once):
+            for part in parts:
+                here = slice(part.start - begin, part.stop - begin)
+                rows, start = gram[here], values[part].copy()
+                block = rows[:, here].toarray()
+                wanted = correlation[here] + block @ start
+                weights = None if slopes is None else slopes[part]
+                limit = min(at_once, n_sweeps - first)
+                values[part] = sweep_gram(self.problem, block, wanted, start, weights, limit)
+                correlation -= rows.T @ (values[part] - start)
+        chosen = slice(begin, parts[-1].stop)
+        residual[samples] = self._residual_by_maps(samples, chosen, values)
+
+    def _residual_by_maps(self, samples, chosen, values):
+        """Residual of one image, by its dense maps."""
+        maps = np.zeros((1, self.n_coefficients), dtype=values.dtype)
+        maps[0, self.index[chosen] % self.n_coefficients] = values[chosen]
+        part = self.problem.select(samples)
+        return part.residual(maps.reshape(1, *part.operator.maps_shape))
 
     def select(self, samples: np.ndarray) -> WorkingSet:
         """The working set of some of the images, given by their sorted positions."""
@@ -145,10 +176,11 @@ class WorkingSet:
         self.index, self.values = self.index[order], self.values[order]
 
     def _groups(self):
-        """Divide the working set into parts whose atoms are built at once.
+        """Divide the working set into parts whose atoms, or Gram matrix, are built at once.
 
         A group holds several images as one part or, if the atoms of an image are too many, this
-        image in several parts, which do not depend on the other images.
+        image in several parts, which do not depend on the other images. With Gram matrices each
+        image is a group.
 
         Yields
         ------
@@ -157,14 +189,15 @@ class WorkingSet:
         parts : list of slice
             Their coefficients in the working set.
         """
-        at_once = self.problem.operator.atoms_at_once
-        counts = np.bincount(self.sample, minlength=len(self.residual))
-        firsts, size = [0], 0
-        for sample, count in enumerate(counts):
-            if size + count > at_once and sample > firsts[-1]:
-                firsts.append(sample)
-                size = 0
-            size += count
+        operator, counts = (
+            self.problem.operator,
+            np.bincount(self.sample, minlength=len(self.residual)),
+        )
+        if operator.has_gram:
+            at_once, firsts = math.isqrt(_GRAM), range(len(counts))
+        else:
+            at_once = operator.atoms_at_once
+            firsts = _first_of_groups(counts, at_once)
         ends = np.concatenate([[0], np.cumsum(counts)])
         for first, last in pairwise([*firsts, len(counts)]):
             n_parts = -(-(ends[last] - ends[first]) // at_once)
@@ -183,25 +216,12 @@ class WorkingSet:
         return csc_array((atoms.data, rows, atoms.indptr), shape=(n_samples * size, len(position)))
 
 
-def _swept(atoms, images, start, problem, n_sweeps, slopes):
-    """Coefficients of the atoms after sweeps of coordinate descent; see ``WorkingSet.descend``."""
-    data = atoms.data
-    if slopes is not None:
-        data = data / np.repeat(slopes, np.diff(atoms.indptr))
-        start = start * slopes
-    # lasso_path multiplies alpha by the number of rows. Empty rows make this number a power of
-    # two; otherwise the last bit of the product would depend on the size of the stack.
-    n_rows = 1 << (images.size - 1).bit_length()
-    pixels = np.zeros(n_rows, dtype=images.dtype)
-    pixels[: images.size] = images.ravel()
-    keep_quiet()
-    _, path, _ = lasso_path(
-        csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start))),
-        pixels,
-        alphas=[1.0 / (problem.weight * n_rows)],
-        coef_init=start,
-        max_iter=n_sweeps,
-        positive=problem.penalty.positive,
-        **_FIXED_SWEEPS,
-    )
-    return path[:, 0] if slopes is None else path[:, 0] / slopes
+def _first_of_groups(counts, most):
+    """First images of groups with at most ``most`` coefficients, or of a single image."""
+    firsts, size = [0], 0
+    for sample, count in enumerate(counts):
+        if size + count > most and sample > firsts[-1]:
+            firsts.append(sample)
+            size = 0
+        size += count
+    return firsts

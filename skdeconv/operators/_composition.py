@@ -29,6 +29,9 @@ class Operator:
         self.images_shape, self.maps_shape = tuple(images_shape), tuple(maps_shape)
         self.dtype = np.dtype(dtype)
 
+    #: Whether the operator has a method ``gram``, which is faster than products of atoms.
+    has_gram = False
+
     @property
     def atom_size(self) -> int:
         """Maximum number of entries that ``atoms`` stores for each column."""

@@ -12,6 +12,7 @@ from scipy.sparse import csc_array, csr_array
 
 from skdeconv.operators._blocks import blocks, overlap, slices
 from skdeconv.operators._composition import Operator
+from skdeconv.operators._gram import AtomGram, is_worth_a_table
 
 # For many filters, from the second number on, summing over the non-zero coefficients is faster than
 # a product with dense maps if their fraction is at most the size of a filter divided by the first.
@@ -292,6 +293,16 @@ class Convolution(Operator):
         indptr = np.arange(len(index) + 1, dtype=np.int32) * np.int32(rows.shape[1])
         shape = (int(np.prod(self.images_shape)), len(index))
         return csc_array((data.ravel(), rows.ravel(), indptr), shape=shape)
+
+    @property
+    def has_gram(self) -> bool:
+        """Whether ``gram`` is faster than products of atoms; so for large atoms of few filters."""
+        return is_worth_a_table(self.filters.shape)
+
+    @cached_property
+    def gram(self) -> AtomGram:
+        """Function from indices, sorted by position in the map, to the Gram matrix of atoms."""
+        return AtomGram(self.filters, self.images_shape[1:])
 
     def norm(self) -> float:
         """Upper bound on the spectral norm.

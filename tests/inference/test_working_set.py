@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-from skdeconv.inference import CoordinateDescent, PowerPenalty, Problem
+from skdeconv.inference import CoordinateDescent, Fista, PowerPenalty, Problem
 from skdeconv.inference._working_set import WorkingSet
 from skdeconv.operators import Convolution, Masked
 
@@ -125,16 +125,80 @@ def test_the_images_of_the_problem_are_left_alone(monkeypatch):
         assert_array_equal(problem.images, before)
 
 
-def test_memory_does_not_grow_with_the_working_set(monkeypatch):
-    operator = Convolution(np.random.default_rng(0).standard_normal((2, 60, 5, 5)), (30, 30))
+@pytest.mark.parametrize("n_channels", [40, 41], ids=["atoms", "gram"])
+def test_memory_does_not_grow_with_the_working_set(n_channels, monkeypatch):
+    monkeypatch.setattr("skdeconv.operators._convolution._BLOCK", 2**16)
+    monkeypatch.setattr("skdeconv.operators._gram._PAIRS", 2**14)
+    filters = np.random.default_rng(0).standard_normal((2, n_channels, 5, 5))
+    operator = Convolution(filters, (40, 40))
+    assert operator.has_gram == (n_channels == 41)
     images = np.random.default_rng(1).standard_normal((1, *operator.images_shape))
     problem = Problem(operator, images, PowerPenalty(), 1e-2)
     monkeypatch.setattr(ENTRIES, 2**16)
+    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 2**16)
     working = WorkingSet(problem)
     working.add(np.arange(int(np.prod(operator.maps_shape[1:]))))
     tracemalloc.start()
     working.descend(1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # All atoms have 32 times as many entries as the image has pixels.
-    assert peak < 12 * images.nbytes
+    # All atoms have 30 times as many entries as the image has pixels, of 12 bytes each.
+    assert peak < 20 * images.nbytes
+
+
+@pytest.fixture
+def gram_of_everything(monkeypatch):
+    """Gram matrices instead of atoms for small filters too."""
+    monkeypatch.setattr("skdeconv.operators._gram._LARGE_ATOM", 1)
+
+
+@pytest.mark.parametrize("number", [9, 30, 1000])
+@each_sign
+@each_shape
+def test_gram_matrices_give_the_same_optimum(
+    shapes, positive, number, monkeypatch, gram_of_everything
+):
+    problem = make(shapes, positive=positive)
+    assert problem.operator.has_gram
+    limits = {"tol": 1e-6, "max_iter": 60}
+    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", number**2)
+    monkeypatch.setattr(problem.operator, "atoms", None)
+    found = CoordinateDescent().solve(problem, **limits)
+    assert found.converged.all()
+    expected = Fista().solve(problem, tol=1e-6, max_iter=5000)
+    assert expected.converged.all()
+    assert_allclose(found.cost, expected.cost, rtol=2e-6)
+    dense = found.maps.toarray().reshape(-1, *problem.operator.maps_shape)
+    assert_allclose(found.cost, problem.cost(problem.residual(dense), dense), rtol=1e-12)
+
+
+@each_p
+@each_sign
+@each_shape
+def test_gram_matrices_give_the_same_rounds(shapes, p, positive, monkeypatch):
+    problem = make(shapes, p, positive)
+    start = CoordinateDescent().solve(problem, max_iter=1).maps
+    options = {"init": start, "tol": 1e-9, "max_iter": 4}
+    expected = CoordinateDescent().solve(problem, **options)
+    monkeypatch.setattr("skdeconv.operators._gram._LARGE_ATOM", 1)
+    found = CoordinateDescent().solve(problem, **options)
+    assert_allclose(found.maps.toarray(), expected.maps.toarray(), atol=1e-7)
+    assert_allclose(found.cost, expected.cost, rtol=1e-9)
+
+
+@each_p
+@each_shape
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
+def test_with_gram_matrices_each_image_is_solved_as_if_alone(
+    shapes, p, dtype, monkeypatch, gram_of_everything
+):
+    problem = make(shapes, p, dtype=dtype)
+    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 25**2)
+    options = {"tol": 1e-3, "max_iter": 6}
+    found = CoordinateDescent().solve(problem, **options)
+    warm = CoordinateDescent().solve(problem, init=found.maps, **options)
+    assert found.maps.dtype == warm.maps.dtype == dtype
+    for one in range(4):
+        alone, start = problem.select([one]), found.maps[[one]]
+        assert_same(found.select([one]), CoordinateDescent().solve(alone, **options))
+        assert_same(warm.select([one]), CoordinateDescent().solve(alone, init=start, **options))

@@ -1,0 +1,94 @@
+"""Sweeps of coordinate descent by scikit-learn, over atoms or over their Gram matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import sklearn
+from scipy.sparse import csc_array
+from sklearn.linear_model import lasso_path
+
+from skdeconv._utils.parallel import keep_quiet
+
+# A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
+# a common stopping criterion or screening, codes would depend on the other images of the stack.
+_FIXED_SWEEPS = {"tol": 0.0, "check_input": False}
+if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 8):
+    _FIXED_SWEEPS["do_screening"] = False
+
+
+def sweep_atoms(problem, atoms, images, start, slopes, n_sweeps) -> np.ndarray:
+    """Sweep over the atoms of a stack of images.
+
+    Minimises ``weight / 2 * ||A z - y||^2 + sum slopes * |z|``.
+
+    Parameters
+    ----------
+    problem : Problem
+        Gives the weight, and whether coefficients are non-negative.
+    atoms : csc_array of shape (n_pixels, n_atoms)
+        A, with 32-bit indices.
+    images : ndarray of n_pixels elements
+        y.
+    start : ndarray of shape (n_atoms,)
+        Initial coefficients.
+    slopes : ndarray of shape (n_atoms,) or None
+        Weight of the absolute value of each coefficient; None for ones.
+    n_sweeps : int
+        Number of sweeps.
+
+    Returns
+    -------
+    values : ndarray of shape (n_atoms,)
+        The coefficients z.
+    """
+    data = atoms.data
+    if slopes is not None:
+        data = data / np.repeat(slopes, np.diff(atoms.indptr))
+    # lasso_path multiplies alpha by the number of rows. Empty rows make this number a power of
+    # two; otherwise the last bit of the product would depend on the size of the stack.
+    n_rows = 1 << (images.size - 1).bit_length()
+    pixels = np.zeros(n_rows, dtype=images.dtype)
+    pixels[: images.size] = images.ravel()
+    scaled = csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start)))
+    return _swept(problem, scaled, pixels, start, slopes, n_sweeps, precompute=False)
+
+
+def sweep_gram(problem, gram, correlation, start, slopes, n_sweeps) -> np.ndarray:
+    """Sweep over atoms that are given by their Gram matrix.
+
+    Parameters
+    ----------
+    problem, start, slopes, n_sweeps :
+        As for ``sweep_atoms``.
+    gram : ndarray of shape (n_atoms, n_atoms)
+        Inner products of the atoms, in C order.
+    correlation : ndarray of shape (n_atoms,)
+        Inner products of the atoms with the images.
+
+    Returns
+    -------
+    values : ndarray of shape (n_atoms,)
+        The coefficients.
+    """
+    if slopes is not None:
+        gram, correlation = gram / slopes[:, None] / slopes, correlation / slopes
+    # Only the shape of the atoms is used beside the Gram matrix, and only the norm of the images,
+    # for a duality gap on which nothing depends. It must not be zero by chance.
+    atoms, images = np.empty((1, len(start)), gram.dtype, order="F"), np.ones(1, gram.dtype)
+    given = {"precompute": gram, "Xy": correlation}
+    return _swept(problem, atoms, images, start, slopes, n_sweeps, **given)
+
+
+def _swept(problem, atoms, images, start, slopes, n_sweeps, **given):
+    keep_quiet()
+    _, path, _ = lasso_path(
+        atoms,
+        images,
+        alphas=[1.0 / (problem.weight * len(images))],
+        coef_init=start.copy() if slopes is None else start * slopes,
+        max_iter=n_sweeps,
+        positive=problem.penalty.positive,
+        **_FIXED_SWEEPS,
+        **given,
+    )
+    return path[:, 0] if slopes is None else path[:, 0] / slopes
