@@ -12,8 +12,8 @@ from skdeconv.inference._sweeps import sweep_atoms, sweep_gram
 
 # Number of sweeps over a part of the coefficients of an image before the next part.
 _SWEEPS_OF_PART = 8
-# Maximum size of the Gram matrix of a part.
-_GRAM = 2**20
+# Maximum size of the Gram matrix of a part, and of what is kept of the sparse one of an image.
+_GRAM, _KEPT = 2**20, 2**23
 
 
 class WorkingSet:
@@ -124,14 +124,14 @@ class WorkingSet:
             return
         operator, begin = self.problem.operator, parts[0].start
         position = self.index[begin : parts[-1].stop] % self.n_coefficients
-        gram = operator.gram(position)
+        grams = _Grams(operator, position)
         # Of the residual; updated with the coefficients.
         correlation = operator.adjoint(residual[samples]).ravel()[position]
         at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
         for first in range(0, n_sweeps, at_once):
             for part in parts:
                 here = slice(part.start - begin, part.stop - begin)
-                rows, start = gram[here], values[part].copy()
+                rows, start = grams.rows(here), values[part].copy()
                 block = rows[:, here].toarray()
                 wanted = correlation[here] + block @ start
                 weights = None if slopes is None else slopes[part]
@@ -214,6 +214,23 @@ class WorkingSet:
         first = ((sample - samples.start) * size).astype(np.int32)
         rows = atoms.indices + np.repeat(first, np.diff(atoms.indptr))
         return csc_array((atoms.data, rows, atoms.indptr), shape=(n_samples * size, len(position)))
+
+
+class _Grams:
+    """Rows of the Gram matrix of an image's atoms, which are kept as far as memory allows."""
+
+    def __init__(self, operator, position):
+        self._operator, self._position = operator, position
+        self._kept, self._size = {}, 0
+
+    def rows(self, part):
+        if part.start in self._kept:
+            return self._kept[part.start]
+        rows = self._operator.gram(self._position, part)
+        if self._size + rows.nnz <= _KEPT:
+            self._kept[part.start] = rows
+            self._size += rows.nnz
+        return rows
 
 
 def _first_of_groups(counts, most):

@@ -55,17 +55,19 @@ class AtomGram:
                 table[dy + h - 1, dx + w - 1][place] = products
         self._table = table.cumsum(axis=4).cumsum(axis=5)
 
-    def __call__(self, index: np.ndarray) -> csr_array:
+    def __call__(self, index: np.ndarray, chosen: slice = slice(None)) -> csr_array:
         """Inner products of atoms.
 
         Parameters
         ----------
         index : ndarray of int of shape (n_atoms,)
             Flat indices into the maps of one image, sorted by their position in the map.
+        chosen : slice, default=slice(None)
+            The atoms of the rows of the result.
 
         Returns
         -------
-        gram : csr_array of shape (n_atoms, n_atoms)
+        gram : csr_array of shape (n_chosen, n_atoms)
             The inner products of atoms that overlap, with sorted 32-bit indices.
         """
         (h, w), (height, width) = self._taps, self.image_shape
@@ -74,23 +76,23 @@ class AtomGram:
         y, x = np.divmod(position, columns)
         # Padding prevents windows from extending into the next row.
         key = y * (columns + 2 * w) + x
-        rows = key[:, None] + np.arange(1 - h, h) * (columns + 2 * w)
+        rows = key[chosen, None] + np.arange(1 - h, h) * (columns + 2 * w)
         first = np.searchsorted(key, rows - (w - 1))
         count = np.searchsorted(key, rows + (w - 1), side="right") - first
         indptr = np.concatenate([[0], np.cumsum(count.sum(axis=1))])
         indices = np.empty(indptr[-1], dtype=np.int32)
         data = np.empty(indptr[-1], dtype=self._dtype)
-        begin = 0
-        while begin < len(index):
+        numbers, begin = np.arange(len(index))[chosen], 0
+        while begin < len(rows):
             end = max(begin + 1, int(np.searchsorted(indptr, indptr[begin] + _PAIRS, "right")) - 1)
             some, part = count[begin:end].ravel(), slice(indptr[begin], indptr[end])
-            one = np.repeat(np.arange(begin, end), np.diff(indptr[begin : end + 1]))
+            one = np.repeat(numbers[begin:end], np.diff(indptr[begin : end + 1]))
             starts = first[begin:end].ravel() + some - np.cumsum(some)
             other = np.arange(len(one)) + np.repeat(starts, some)
             indices[part] = other
             data[part] = self._products(kernel, y, x, one, other)
             begin = end
-        return csr_array((data, indices, indptr.astype(np.int32)), shape=(len(index),) * 2)
+        return csr_array((data, indices, indptr.astype(np.int32)), shape=(len(rows), len(index)))
 
     def _products(self, kernel, y, x, one, other):
         """Inner products of pairs of atoms."""

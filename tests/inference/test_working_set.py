@@ -136,6 +136,7 @@ def test_memory_does_not_grow_with_the_working_set(n_channels, monkeypatch):
     problem = Problem(operator, images, PowerPenalty(), 1e-2)
     monkeypatch.setattr(ENTRIES, 2**16)
     monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 2**16)
+    monkeypatch.setattr("skdeconv.inference._working_set._KEPT", 2**16)
     working = WorkingSet(problem)
     working.add(np.arange(int(np.prod(operator.maps_shape[1:]))))
     tracemalloc.start()
@@ -170,6 +171,15 @@ def test_gram_matrices_give_the_same_optimum(
     assert_allclose(found.cost, expected.cost, rtol=2e-6)
     dense = found.maps.toarray().reshape(-1, *problem.operator.maps_shape)
     assert_allclose(found.cost, problem.cost(problem.residual(dense), dense), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kept", [0, 700])
+def test_rows_of_gram_matrices_need_not_be_kept(kept, monkeypatch, gram_of_everything):
+    problem = make()
+    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 25**2)
+    expected = CoordinateDescent().solve(problem)
+    monkeypatch.setattr("skdeconv.inference._working_set._KEPT", kept)
+    assert_same(CoordinateDescent().solve(problem), expected)
 
 
 @each_p
