@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 # Maximum size of the array of patches that are summed at once, and about the number of pairs of
 # coefficients that are multiplied at once.
-_AT_ONCE = 2**22
+_PATCHES, _PAIRS = 2**22, 2**20
 
 
 class Spikes:
@@ -68,7 +68,7 @@ class Spikes:
         """
         shape = self.n_filters, self.n_filters, self.h, 2 * self.w - 1
         sums, count = np.zeros(math.prod(shape)), last - first
-        begins = np.searchsorted(np.cumsum(count), np.arange(0, count.sum(), _AT_ONCE), "right")
+        begins = np.searchsorted(np.cumsum(count), np.arange(0, count.sum(), _PAIRS), "right")
         for begin, end in pairwise(np.append(np.unique(begins), len(count))):
             some = count[begin:end]
             one = np.repeat(np.arange(begin, end) % len(self.values), some)
@@ -121,7 +121,7 @@ class Spikes:
         padded = self._padded(images, margin)
         size = (self.h + 2 * margin[0]) * (self.w + 2 * margin[1]) * self.n_channels
         sums = np.zeros((self.n_filters, size))
-        step = max(1, _AT_ONCE // size)
+        step = max(1, _PATCHES // size)
         for first in range(0, len(self.values), step):
             block = slice(first, first + step)
             patches = padded[self._under(margin, block)].reshape(-1, size)
