@@ -189,10 +189,8 @@ class WorkingSet:
         parts : list of slice
             Their coefficients in the working set.
         """
-        operator, counts = (
-            self.problem.operator,
-            np.bincount(self.sample, minlength=len(self.residual)),
-        )
+        operator = self.problem.operator
+        counts = np.bincount(self.sample, minlength=len(self.residual))
         if operator.has_gram:
             at_once, firsts = math.isqrt(_GRAM), range(len(counts))
         else:
