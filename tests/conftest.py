@@ -21,6 +21,12 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture
+def portable_kernels(monkeypatch):
+    """Run without the compiled kernels."""
+    monkeypatch.setenv("SKDECONV_KERNELS", "portable")
+
+
 def pytest_configure(config):
     # scikit-learn's own parametrize_with_checks hands a generator to pytest.
     if parse_version(sklearn.__version__) < parse_version("1.9"):

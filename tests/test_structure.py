@@ -20,6 +20,7 @@ LAYERS = (
     {"exceptions"},
     {"_utils"},
     {"layouts"},
+    {"kernels"},
     {"operators"},
     {"filters"},
     {"inference"},
@@ -35,10 +36,11 @@ LAYERS = (
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # For those who extend the package, not for those who use it: shorter docstrings may do.
-FOLDERS = {"filters", "inference", "layouts", "learning", "networks", "operators"}
+FOLDERS = {"filters", "inference", "kernels", "layouts", "learning", "networks", "operators"}
 
 RUNTIME = {"joblib", "numpy", "scipy", "sklearn", "skdeconv", "threadpoolctl"}
 INSIDE_FUNCTIONS = {"PIL", "matplotlib"}
+COMPILED, COMPILERS = "skdeconv.kernels._compiled", {"llvmlite", "numba"}
 
 # Lines of code: docstrings, comments and blank lines do not count.
 MOST_LINES, MOST_BODY_LINES = 300, 50
@@ -161,6 +163,7 @@ def test_runtime_dependencies():
         for imported, in_function in imports(tree):
             allowed = RUNTIME | sys.stdlib_module_names
             allowed |= INSIDE_FUNCTIONS if in_function else set()
+            allowed |= COMPILERS if name.startswith(COMPILED) else set()
             assert imported.split(".")[0] in allowed, f"{name} must not import {imported}"
 
 

@@ -7,11 +7,15 @@ from scipy.sparse import csr_array
 
 from skdeconv.inference._problem import inner_products, squared_norms
 
+# Rounding error of inner products, in units of the precision of the dtype.
+_MARGIN = 16
+
 
 def dual_value(problem, residual: np.ndarray, norm: np.ndarray) -> np.ndarray:
     r"""Dual objective of the residual, after scaling to feasibility.
 
-    With :math:`\theta = \lambda s r`, where :math:`s = \min(1, 1 / \max|\lambda F^T r|)`, it is
+    With :math:`\theta = \lambda s r`, where s is the best factor up to
+    :math:`1 / \max|\lambda F^T r|`, it is
     :math:`\langle\theta, y\rangle - \|\theta\|^2 / (2\lambda)`.
 
     Parameters
@@ -19,18 +23,47 @@ def dual_value(problem, residual: np.ndarray, norm: np.ndarray) -> np.ndarray:
     problem : Problem
         The problem, with p = 1.
     residual : ndarray of the shape of its images
-        r = y - F z.
+        r, usually y - F z.
     norm : ndarray of shape (n_samples,)
-        Dual norm of the gradient lambda F^T r.
+        Dual norm of lambda F^T r.
 
     Returns
     -------
     dual : ndarray of shape (n_samples,), float64
         A lower bound on the optimal cost of every image.
     """
-    scale = 1.0 / np.maximum(1.0, norm.astype(np.float64))
+    # With a margin for rounding errors of the inner products.
+    norm = norm.astype(np.float64) * (1 + _MARGIN * np.finfo(residual.dtype).eps)
     inner = inner_products(problem.images, residual)
-    return problem.weight * scale * (inner - 0.5 * scale * squared_norms(residual))
+    energy = squared_norms(residual)
+    tiny = np.finfo(np.float64).tiny
+    scale = np.clip(inner / np.maximum(energy, tiny), 0, 1 / np.maximum(norm, tiny))
+    return problem.weight * scale * (inner - 0.5 * scale * energy)
+
+
+def scaled_locally(problem, residual: np.ndarray, score: np.ndarray) -> np.ndarray:
+    r"""Shrink a residual where the atoms that reach a pixel violate dual feasibility.
+
+    A global factor is set by the one atom that violates it most. Here each pixel is divided by the
+    largest violation of the atoms that reach it, so that the rest of the image keeps its residual.
+    What is left of the violation is small, and is removed by a global factor.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem, with p = 1.
+    residual : ndarray of the shape of its images
+        r.
+    score : ndarray of shape (n_samples, map_height, map_width)
+        Largest score of lambda F^T r at each map position.
+
+    Returns
+    -------
+    residual : ndarray of the shape of the images
+        The residual, divided by at least 1 at each pixel.
+    """
+    violation = problem.operator.highest_over(np.maximum(score, 1))
+    return residual / violation[:, None]
 
 
 def relative_gap(cost: np.ndarray, dual: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skdeconv.inference._certificate import dual_value, relative_gap
+from skdeconv.inference._certificate import dual_value, relative_gap, scaled_locally
 from skdeconv.inference._result import InferenceResult, cheaper
 from skdeconv.inference._solver import Solver, State
 from skdeconv.inference._working_set import WorkingSet
@@ -16,6 +16,9 @@ from skdeconv.inference._working_set import WorkingSet
 # are not removed.
 _SWEEPS = 10
 _SMOOTHING = np.geomspace(1e-2, 1e-3, 8)
+# Multiples of the tolerance up to which another local scaling of the residual may be enough, one
+# for each scaling.
+_SCALINGS = (4, 2)
 
 
 class CoordinateDescent(Solver):
@@ -60,8 +63,8 @@ class CoordinateDescent(Solver):
 
     def start(self, problem, init):
         """Initial maps with their duality gap."""
-        dual = np.full(len(problem), -np.inf)
-        return _certified(WorkingSet(problem, init), dual, n_rounds=0)
+        working, unknown = WorkingSet(problem, init), np.full(len(problem), np.inf)
+        return _certified(working, unknown, -unknown, n_rounds=0)
 
     def finished(self, state, tol):
         """Which images have a duality gap of at most ``tol``."""
@@ -69,13 +72,16 @@ class CoordinateDescent(Solver):
 
     def step(self, state, tol):
         """One round: extend the working set, sweep over it, and compute the duality gap."""
-        threshold = 1 + min(tol, 1) / 2
-        state.working.add(_worst_at_each_position(state.score, state.best, threshold))
+        working = state.working
+        chosen = np.flatnonzero(state.score > 1 + min(tol, 1) / 2)
+        sample, position = np.divmod(chosen, working.n_positions)
+        kernel = state.kernel.ravel()[chosen].astype(np.int64)
+        working.add(sample * working.n_coefficients + kernel * working.n_positions + position)
         # Those of the l1 norm are ones, with which there is nothing to weigh.
-        slopes = state.working.problem.penalty.slope(state.working.values, 0)
+        slopes = working.problem.penalty.slope(working.values, 0)
         weighted = (slopes != 1).any()
-        state.working.descend(2 + 2 * state.n_rounds, slopes if weighted else None)
-        return _certified(state.working, state.dual, state.n_rounds + 1)
+        working.descend(2 + 2 * state.n_rounds, slopes if weighted else None)
+        return _tightened(_certified(working, state.cost, state.dual, state.n_rounds + 1), tol)
 
     def result(self, state, n_iter, converged):
         """The maps, with their cost and duality gap."""
@@ -84,32 +90,44 @@ class CoordinateDescent(Solver):
 
 @dataclass(frozen=True)
 class _Certified(State):
-    """A working set with the scores of all coefficients, and the duality gap of every image."""
+    """A working set, the best filter at each position, and the duality gap of every image."""
 
     working: WorkingSet
     score: np.ndarray
-    best: np.ndarray
+    kernel: np.ndarray
     cost: np.ndarray
+    cost_before: np.ndarray
     dual: np.ndarray
     gap: np.ndarray
     n_rounds: int
 
 
-def _certified(working, dual, n_rounds) -> _Certified:
-    problem = working.problem
-    score = problem.penalty.score(problem.gradient(working.residual))
-    best = score.max(axis=1).reshape(len(score), -1)
-    dual = np.maximum(dual, dual_value(problem, working.residual, best.max(axis=1)))
-    cost = working.cost()
-    return _Certified(working, score, best, cost, dual, relative_gap(cost, dual), n_rounds)
+def _certified(working, cost_before, dual, n_rounds) -> _Certified:
+    problem, residual, cost = working.problem, working.residual, working.cost()
+    score, kernel = problem.best(residual)
+    dual = np.maximum(dual, dual_value(problem, residual, score.max(axis=(1, 2))))
+    gap = relative_gap(cost, dual)
+    return _Certified(working, score, kernel, cost, cost_before, dual, gap, n_rounds)
 
 
-def _worst_at_each_position(score, best, threshold):
-    """Indices, over the stack, of the largest score at each map position, if above threshold."""
-    n_filters, n_positions = score.shape[1], best.shape[1]
-    sample, position = np.nonzero(best > threshold)
-    kernel = score.reshape(len(score), n_filters, -1)[sample, :, position].argmax(axis=1)
-    return (sample * n_filters + kernel) * n_positions + position
+def _tightened(state, tol) -> _Certified:
+    """Improve the lower bounds of images that may be finished by locally scaled residuals."""
+    residual, score, dual, cost = state.working.residual, state.score, state.dual, state.cost
+    # An image whose cost has just fallen by more than the tolerance is hardly finished.
+    left = (state.gap > tol) & (state.cost_before - cost <= tol * cost)
+    for nearly in _SCALINGS:
+        some = np.flatnonzero(left)
+        if not len(some):
+            break
+        problem = state.working.problem.select(some)
+        shrunk = scaled_locally(problem, residual[some], score[some])
+        found, _ = problem.best(shrunk)
+        dual, residual, score = dual.copy(), residual.copy(), score.copy()
+        dual[some] = np.maximum(dual[some], dual_value(problem, shrunk, found.max(axis=(1, 2))))
+        residual[some], score[some] = shrunk, found
+        gap = relative_gap(cost, dual)
+        left &= (gap > tol) & (gap <= nearly * tol)
+    return replace(state, dual=dual, gap=relative_gap(cost, dual))
 
 
 class _Reweighting(Solver):

@@ -70,6 +70,16 @@ class Problem:
         """Negative gradient lambda F^T r of the weighted squared error."""
         return self.weight * self.operator.adjoint(residual)
 
+    def best(self, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Largest score of the gradient at each map position and, where it exceeds 1, its filter."""
+
+        def score(inner):
+            return self.penalty.score(self.weight * inner)
+
+        positive = self.penalty.positive
+        inner, kernel = self.operator.best(residual, positive, lambda one: score(one) > 1)
+        return score(inner), kernel
+
     def error(self, residual: np.ndarray) -> np.ndarray:
         """Lambda / 2 times the squared norm of the residual of every image, in float64."""
         return 0.5 * self.weight * squared_norms(residual)

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
-
 import numpy as np
-from scipy.sparse import csc_array, csr_array
-
-from skdeconv.inference._sweeps import sweep_atoms, sweep_gram
-
-# Number of sweeps over a part of the coefficients of an image before the next part.
-_SWEEPS_OF_PART = 8
-# Maximum size of the Gram matrix of a part, and of what is kept of the sparse one of an image.
-_GRAM, _KEPT = 2**20, 2**23
+from scipy.sparse import csr_array
 
 
 class WorkingSet:
@@ -51,11 +41,7 @@ class WorkingSet:
             # A stored zero would have an infinite slope at p < 1.
             self.keep(self.values > 0 if problem.penalty.positive else self.values != 0)
             self._sort()
-            self.residual = images.copy()
-            for samples, parts in self._groups():
-                for part in parts:
-                    drawn = self._atoms(samples, part) @ self.values[part]
-                    self.residual[samples] -= drawn.reshape(self.residual[samples].shape)
+            self.residual = problem.operator.residual(images, self.index, self.values)
 
     @property
     def sample(self) -> np.ndarray:
@@ -97,56 +83,12 @@ class WorkingSet:
         """
         if not len(self.index):
             return
-        values, residual = self.values.copy(), self.residual.copy()
-        sweep = self._sweep_gram if self.problem.operator.has_gram else self._sweep_atoms
-        for samples, parts in self._groups():
-            sweep(samples, parts, n_sweeps, slopes, values, residual)
-        self.values, self.residual = values, residual
+        problem = self.problem
+        self.values, self.residual = problem.operator.descend(
+            problem.images, self.residual, self.index, self.values, slopes, problem.weight,
+            problem.penalty.positive, n_sweeps,
+        )  # fmt: skip
         self.keep(self.values != 0)
-
-    def _sweep_atoms(self, samples, parts, n_sweeps, slopes, values, residual):
-        """Sweep over the atoms of a group, and update its values and residuals."""
-        images = self.problem.images[samples]
-        at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
-        for first in range(0, n_sweeps, at_once):
-            for part in parts:
-                atoms, start = self._atoms(samples, part), values[part]
-                if len(parts) > 1:
-                    images = residual[samples] + (atoms @ start).reshape(images.shape)
-                weights = None if slopes is None else slopes[part]
-                limit = min(at_once, n_sweeps - first)
-                values[part] = sweep_atoms(self.problem, atoms, images, start, weights, limit)
-                residual[samples] = images - (atoms @ values[part]).reshape(images.shape)
-
-    def _sweep_gram(self, samples, parts, n_sweeps, slopes, values, residual):
-        """The same for one image, by the Gram matrix of its atoms."""
-        if not parts:
-            return
-        operator, begin = self.problem.operator, parts[0].start
-        position = self.index[begin : parts[-1].stop] % self.n_coefficients
-        grams = _Grams(operator, position)
-        # Of the residual; updated with the coefficients.
-        correlation = operator.adjoint(residual[samples]).ravel()[position]
-        at_once = n_sweeps if len(parts) == 1 else _SWEEPS_OF_PART
-        for first in range(0, n_sweeps, at_once):
-            for part in parts:
-                here = slice(part.start - begin, part.stop - begin)
-                rows, start = grams.rows(here), values[part].copy()
-                block = rows[:, here].toarray()
-                wanted = correlation[here] + block @ start
-                weights = None if slopes is None else slopes[part]
-                limit = min(at_once, n_sweeps - first)
-                values[part] = sweep_gram(self.problem, block, wanted, start, weights, limit)
-                correlation -= rows.T @ (values[part] - start)
-        chosen = slice(begin, parts[-1].stop)
-        residual[samples] = self._residual_by_maps(samples, chosen, values)
-
-    def _residual_by_maps(self, samples, chosen, values):
-        """Residual of one image, by its dense maps."""
-        maps = np.zeros((1, self.n_coefficients), dtype=values.dtype)
-        maps[0, self.index[chosen] % self.n_coefficients] = values[chosen]
-        part = self.problem.select(samples)
-        return part.residual(maps.reshape(1, *part.operator.maps_shape))
 
     def select(self, samples: np.ndarray) -> WorkingSet:
         """The working set of some of the images, given by their sorted positions."""
@@ -174,69 +116,3 @@ class WorkingSet:
         sample, position = np.divmod(self.index, self.n_coefficients)
         order = np.argsort(sample * self.n_positions + position % self.n_positions, kind="stable")
         self.index, self.values = self.index[order], self.values[order]
-
-    def _groups(self):
-        """Divide the working set into parts whose atoms, or Gram matrix, are built at once.
-
-        A group holds several images as one part or, if the atoms of an image are too many, this
-        image in several parts, which do not depend on the other images. With Gram matrices each
-        image is a group.
-
-        Yields
-        ------
-        samples : slice
-            The images of a group.
-        parts : list of slice
-            Their coefficients in the working set.
-        """
-        operator = self.problem.operator
-        counts = np.bincount(self.sample, minlength=len(self.residual))
-        if operator.has_gram:
-            at_once, firsts = math.isqrt(_GRAM), range(len(counts))
-        else:
-            at_once = operator.atoms_at_once
-            firsts = _first_of_groups(counts, at_once)
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        for first, last in pairwise([*firsts, len(counts)]):
-            n_parts = -(-(ends[last] - ends[first]) // at_once)
-            borders = np.linspace(ends[first], ends[last], n_parts + 1).astype(int)
-            yield slice(first, last), [slice(*part) for part in pairwise(borders)]
-
-    def _atoms(self, samples, part):
-        """Block-diagonal matrix of the atoms of a part; its rows are the pixels of its images."""
-        sample, position = np.divmod(self.index[part], self.n_coefficients)
-        atoms, n_samples = self.problem.operator.atoms(position), samples.stop - samples.start
-        if n_samples == 1:
-            return atoms
-        size = self.residual[0].size
-        first = ((sample - samples.start) * size).astype(np.int32)
-        rows = atoms.indices + np.repeat(first, np.diff(atoms.indptr))
-        return csc_array((atoms.data, rows, atoms.indptr), shape=(n_samples * size, len(position)))
-
-
-class _Grams:
-    """Rows of the Gram matrix of an image's atoms, which are kept as far as memory allows."""
-
-    def __init__(self, operator, position):
-        self._operator, self._position = operator, position
-        self._kept, self._size = {}, 0
-
-    def rows(self, part):
-        if part.start in self._kept:
-            return self._kept[part.start]
-        rows = self._operator.gram(self._position, part)
-        if self._size + rows.nnz <= _KEPT:
-            self._kept[part.start] = rows
-            self._size += rows.nnz
-        return rows
-
-
-def _first_of_groups(counts, most):
-    """First images of groups with at most ``most`` coefficients, or of a single image."""
-    firsts, size = [0], 0
-    for sample, count in enumerate(counts):
-        if size + count > most and sample > firsts[-1]:
-            firsts.append(sample)
-            size = 0
-        size += count
-    return firsts

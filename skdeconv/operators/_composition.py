@@ -7,6 +7,8 @@ import math
 import numpy as np
 from scipy.sparse import csc_array
 
+from skdeconv.operators._atom_sweeps import AtomSweeps
+
 # Maximum number of entries of the atoms that are built at once.
 _ENTRIES = 2**22
 
@@ -15,7 +17,8 @@ class Operator:
     """Linear map from the maps of one image to the image; ``upper @ lower`` composes two.
 
     A subclass has ``forward(maps)``, ``adjoint(images)``, ``atoms(index)``, columns of its matrix,
-    and ``norm()``, an upper bound on its spectral norm.
+    and ``norm()``, an upper bound on its spectral norm. From these follow the other methods, of
+    which it may have faster ones.
 
     Parameters
     ----------
@@ -41,6 +44,85 @@ class Operator:
     def atoms_at_once(self) -> int:
         """Number of atoms, at least one, that fit into a moderate amount of memory."""
         return max(1, _ENTRIES // max(1, self.atom_size))
+
+    def best(self, images, positive, wanted) -> tuple[np.ndarray, np.ndarray]:
+        """Find the filter with the largest score at each map position.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_samples, n_channels, height, width)
+            Images, usually residuals.
+        positive : bool
+            Whether the score is the inner product with the atom, or its modulus.
+        wanted : callable
+            Takes scores and returns a boolean mask: those whose filter is asked for.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, map_height, map_width)
+            The largest scores.
+        kernels : ndarray of int of the same shape
+            Their filters, where they are asked for.
+        """
+        every = self.adjoint(images)
+        every = every if positive else np.abs(every)
+        scores = every.max(axis=1)
+        kernels = np.zeros(scores.shape, dtype=np.int32)
+        sample, y, x = np.nonzero(wanted(scores))
+        kernels[sample, y, x] = every[sample, :, y, x].argmax(axis=1)
+        return scores, kernels
+
+    def residual(self, images, index, values) -> np.ndarray:
+        """Subtract the reconstruction from chosen coefficients, given as in ``descend``."""
+        return AtomSweeps(self, images, index, 1, False).residual(values)
+
+    def descend(
+        self, images, residual, index, values, slopes, weight, positive, n_sweeps
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run sweeps of coordinate descent over chosen coefficients of a stack of images.
+
+        Minimises ``weight / 2 * ||F z - y||^2 + sum slopes * |z|`` over these coefficients.
+
+        Parameters
+        ----------
+        images, residual : ndarray of shape (n_samples, n_channels, height, width)
+            y, and y - F z for the given values.
+        index : ndarray of int64 of shape (n_chosen,)
+            ``sample * n_coefficients + position`` of the coefficients, sorted by sample.
+        values : ndarray of shape (n_chosen,)
+            Their values.
+        slopes : ndarray of shape (n_chosen,) or None
+            Weight of the absolute value of each coefficient; None for ones.
+        weight : float
+            Weight of the squared error.
+        positive : bool
+            Whether the coefficients are non-negative.
+        n_sweeps : int
+            Number of sweeps.
+
+        Returns
+        -------
+        values, residual : ndarray
+            Those after the sweeps.
+        """
+        sweeps = AtomSweeps(self, images, index, weight, positive)
+        return sweeps.descend(values, residual, slopes, n_sweeps)
+
+    def highest_over(self, values) -> np.ndarray:
+        """Largest of the values at the map positions whose atoms reach a pixel, or an upper bound.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, map_height, map_width)
+            Non-negative values.
+
+        Returns
+        -------
+        highest : ndarray of shape (n_samples, height, width)
+            The maxima.
+        """
+        highest = values.max(axis=(1, 2), keepdims=True)
+        return np.broadcast_to(highest, (len(values), *self.images_shape[1:]))
 
     def __matmul__(self, other: Operator) -> Composition:
         return Composition(self, other)
@@ -137,6 +219,18 @@ class Composition(Operator):
         for operator in self.operators:
             images = operator.adjoint(images)
         return images
+
+    def best(self, images, positive, wanted):
+        """Find the filter with the largest score at each map position."""
+        for operator in self.operators[:-1]:
+            images = operator.adjoint(images)
+        return self.operators[-1].best(images, positive, wanted)
+
+    def highest_over(self, values):
+        """Largest of the values at the map positions whose atoms reach a pixel."""
+        for operator in reversed(self.operators):
+            values = operator.highest_over(values)
+        return values
 
     def atoms(self, index: np.ndarray) -> csc_array:
         """Columns of the operator's matrix."""

@@ -8,8 +8,10 @@ from itertools import product
 
 import numpy as np
 from scipy.fft import fft, rfft2
+from scipy.ndimage import maximum_filter1d
 from scipy.sparse import csc_array, csr_array
 
+from skdeconv.kernels import compiled
 from skdeconv.operators._blocks import blocks, overlap, slices
 from skdeconv.operators._composition import Operator
 from skdeconv.operators._gram import AtomGram, is_worth_a_table
@@ -83,6 +85,16 @@ class Convolution(Operator):
     def __reduce__(self):
         # Attributes derived from the filters are several times as large, and fast to recompute.
         return Convolution, (self.filters, self.images_shape[1:])
+
+    @property
+    def bank(self):
+        """Filters of the compiled kernels; None if the portable ones are used."""
+        fast = compiled()
+        return None if fast is None else self._bank
+
+    @cached_property
+    def _bank(self):
+        return compiled().FilterBank(self.filters)
 
     @cached_property
     def _atoms(self):
@@ -188,6 +200,9 @@ class Convolution(Operator):
         maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
             Inner products of every image with every atom.
         """
+        bank = self.bank
+        if bank is not None:
+            return compiled().correlate(self._contiguous(images), bank)
         shape = len(images), *self.maps_shape
         result = (np.empty if self._full else np.zeros)(shape, dtype=self.dtype)
         for channels, kernels, matrix, row_parts, at_once, parts in self._correlating:
@@ -200,6 +215,41 @@ class Convolution(Operator):
                 else:
                     result[place] += found
         return result
+
+    def _contiguous(self, images):
+        return np.ascontiguousarray(images, dtype=self.dtype)
+
+    def best(self, images, positive, wanted):
+        """Find the filter with the largest score at each map position."""
+        bank = self.bank
+        if bank is None:
+            return super().best(images, positive, wanted)
+        return compiled().best(self._contiguous(images), bank, positive)
+
+    def residual(self, images, index, values, known=None):
+        """Subtract the reconstruction from chosen coefficients, at known pixels."""
+        if self.bank is None:
+            return super().residual(images, index, values)
+        return self.descend(images, None, index, values, None, 1, False, 0, known)[1]
+
+    def descend(
+        self, images, residual, index, values, slopes, weight, positive, n_sweeps, known=None
+    ):
+        """Run sweeps of coordinate descent over chosen coefficients, with the error at known pixels."""
+        bank, options = self.bank, (slopes, weight, positive, n_sweeps)
+        if bank is None:
+            return super().descend(images, residual, index, values, *options)
+        images = self._contiguous(images)
+        return compiled().descend(images, known, bank, index, values, *options)
+
+    def highest_over(self, values):
+        """Largest of the values at the map positions whose atoms reach a pixel."""
+        for axis, taps in ((1, self._taps[0]), (2, self._taps[1])):
+            size = self.images_shape[axis]
+            highest = maximum_filter1d(values, taps, axis=axis)
+            # The window of the filter is centred.
+            values = highest[(slice(None),) * axis + (slice(taps // 2, taps // 2 + size),)]
+        return values
 
     @cached_property
     def _correlating(self):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from skdeconv.operators._composition import Operator
+from skdeconv.operators._convolution import Convolution
 
 
 def zeros_for_nan(images: np.ndarray) -> np.ndarray:
@@ -91,6 +92,30 @@ class Masked(Operator):
     def adjoint(self, images: np.ndarray) -> np.ndarray:
         """Inner products of the known pixels of every image with every atom."""
         return self.operator.adjoint(self.known * images)
+
+    def best(self, images, positive, wanted):
+        """Find the filter with the largest score at each map position."""
+        return self.operator.best(self.known * images, positive, wanted)
+
+    def highest_over(self, values):
+        """Largest of the values at the map positions whose atoms reach a pixel."""
+        return self.operator.highest_over(values)
+
+    def residual(self, images, index, values):
+        """Subtract the reconstruction from chosen coefficients."""
+        if self._is_compiled:
+            return self.operator.residual(images, index, values, self.known)
+        return super().residual(images, index, values)
+
+    def descend(self, images, residual, index, values, *options):
+        """Run sweeps of coordinate descent over chosen coefficients of a stack of images."""
+        if self._is_compiled:
+            return self.operator.descend(images, residual, index, values, *options, self.known)
+        return super().descend(images, residual, index, values, *options)
+
+    @property
+    def _is_compiled(self):
+        return isinstance(self.operator, Convolution) and self.operator.bank is not None
 
     def atoms(self, index: np.ndarray) -> csc_array:
         """Columns of the operator's matrix, with explicit zeros at missing pixels."""

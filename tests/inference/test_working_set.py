@@ -11,7 +11,10 @@ from skdeconv.inference import CoordinateDescent, Fista, PowerPenalty, Problem
 from skdeconv.inference._working_set import WorkingSet
 from skdeconv.operators import Convolution, Masked
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("portable_kernels"),
+]
 
 WEIGHT = 3.0
 ENTRIES = "skdeconv.operators._composition._ENTRIES"
@@ -135,8 +138,8 @@ def test_memory_does_not_grow_with_the_working_set(n_channels, monkeypatch):
     images = np.random.default_rng(1).standard_normal((1, *operator.images_shape))
     problem = Problem(operator, images, PowerPenalty(), 1e-2)
     monkeypatch.setattr(ENTRIES, 2**16)
-    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 2**16)
-    monkeypatch.setattr("skdeconv.inference._working_set._KEPT", 2**16)
+    monkeypatch.setattr("skdeconv.operators._atom_sweeps._GRAM", 2**16)
+    monkeypatch.setattr("skdeconv.operators._atom_sweeps._KEPT", 2**16)
     working = WorkingSet(problem)
     working.add(np.arange(int(np.prod(operator.maps_shape[1:]))))
     tracemalloc.start()
@@ -162,7 +165,7 @@ def test_gram_matrices_give_the_same_optimum(
     problem = make(shapes, positive=positive)
     assert problem.operator.has_gram
     limits = {"tol": 1e-6, "max_iter": 60}
-    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", number**2)
+    monkeypatch.setattr("skdeconv.operators._atom_sweeps._GRAM", number**2)
     monkeypatch.setattr(problem.operator, "atoms", None)
     found = CoordinateDescent().solve(problem, **limits)
     assert found.converged.all()
@@ -176,9 +179,9 @@ def test_gram_matrices_give_the_same_optimum(
 @pytest.mark.parametrize("kept", [0, 700])
 def test_rows_of_gram_matrices_need_not_be_kept(kept, monkeypatch, gram_of_everything):
     problem = make()
-    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 25**2)
+    monkeypatch.setattr("skdeconv.operators._atom_sweeps._GRAM", 25**2)
     expected = CoordinateDescent().solve(problem)
-    monkeypatch.setattr("skdeconv.inference._working_set._KEPT", kept)
+    monkeypatch.setattr("skdeconv.operators._atom_sweeps._KEPT", kept)
     assert_same(CoordinateDescent().solve(problem), expected)
 
 
@@ -203,7 +206,7 @@ def test_with_gram_matrices_each_image_is_solved_as_if_alone(
     shapes, p, dtype, monkeypatch, gram_of_everything
 ):
     problem = make(shapes, p, dtype=dtype)
-    monkeypatch.setattr("skdeconv.inference._working_set._GRAM", 25**2)
+    monkeypatch.setattr("skdeconv.operators._atom_sweeps._GRAM", 25**2)
     options = {"tol": 1e-3, "max_iter": 6}
     found = CoordinateDescent().solve(problem, **options)
     warm = CoordinateDescent().solve(problem, init=found.maps, **options)

@@ -16,15 +16,13 @@ if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 8):
     _FIXED_SWEEPS["do_screening"] = False
 
 
-def sweep_atoms(problem, atoms, images, start, slopes, n_sweeps) -> np.ndarray:
+def sweep_atoms(atoms, images, start, slopes, weight, positive, n_sweeps) -> np.ndarray:
     """Sweep over the atoms of a stack of images.
 
     Minimises ``weight / 2 * ||A z - y||^2 + sum slopes * |z|``.
 
     Parameters
     ----------
-    problem : Problem
-        Gives the weight, and whether coefficients are non-negative.
     atoms : csc_array of shape (n_pixels, n_atoms)
         A, with 32-bit indices.
     images : ndarray of n_pixels elements
@@ -33,6 +31,10 @@ def sweep_atoms(problem, atoms, images, start, slopes, n_sweeps) -> np.ndarray:
         Initial coefficients.
     slopes : ndarray of shape (n_atoms,) or None
         Weight of the absolute value of each coefficient; None for ones.
+    weight : float
+        Weight of the squared error.
+    positive : bool
+        Whether coefficients are non-negative.
     n_sweeps : int
         Number of sweeps.
 
@@ -50,20 +52,21 @@ def sweep_atoms(problem, atoms, images, start, slopes, n_sweeps) -> np.ndarray:
     pixels = np.zeros(n_rows, dtype=images.dtype)
     pixels[: images.size] = images.ravel()
     scaled = csc_array((data, atoms.indices, atoms.indptr), shape=(n_rows, len(start)))
-    return _swept(problem, scaled, pixels, start, slopes, n_sweeps, precompute=False)
+    given = {"max_iter": n_sweeps, "positive": positive, "precompute": False}
+    return _swept(scaled, pixels, start, slopes, weight, **given)
 
 
-def sweep_gram(problem, gram, correlation, start, slopes, n_sweeps) -> np.ndarray:
+def sweep_gram(gram, correlation, start, slopes, weight, positive, n_sweeps) -> np.ndarray:
     """Sweep over atoms that are given by their Gram matrix.
 
     Parameters
     ----------
-    problem, start, slopes, n_sweeps :
-        As for ``sweep_atoms``.
     gram : ndarray of shape (n_atoms, n_atoms)
         Inner products of the atoms, in C order.
     correlation : ndarray of shape (n_atoms,)
         Inner products of the atoms with the images.
+    start, slopes, weight, positive, n_sweeps :
+        As for ``sweep_atoms``.
 
     Returns
     -------
@@ -75,20 +78,14 @@ def sweep_gram(problem, gram, correlation, start, slopes, n_sweeps) -> np.ndarra
     # Only the shape of the atoms is used beside the Gram matrix, and only the norm of the images,
     # for a duality gap on which nothing depends. It must not be zero by chance.
     atoms, images = np.empty((1, len(start)), gram.dtype, order="F"), np.ones(1, gram.dtype)
-    given = {"precompute": gram, "Xy": correlation}
-    return _swept(problem, atoms, images, start, slopes, n_sweeps, **given)
+    given = {"max_iter": n_sweeps, "positive": positive, "precompute": gram, "Xy": correlation}
+    return _swept(atoms, images, start, slopes, weight, **given)
 
 
-def _swept(problem, atoms, images, start, slopes, n_sweeps, **given):
+def _swept(atoms, images, start, slopes, weight, **given):
     keep_quiet()
-    _, path, _ = lasso_path(
-        atoms,
-        images,
-        alphas=[1.0 / (problem.weight * len(images))],
-        coef_init=start.copy() if slopes is None else start * slopes,
-        max_iter=n_sweeps,
-        positive=problem.penalty.positive,
-        **_FIXED_SWEEPS,
-        **given,
-    )
+    start = start.copy() if slopes is None else start * slopes
+    alphas = [1.0 / (weight * len(images))]
+    options = given | _FIXED_SWEEPS
+    _, path, _ = lasso_path(atoms, images, alphas=alphas, coef_init=start, **options)
     return path[:, 0] if slopes is None else path[:, 0] / slopes

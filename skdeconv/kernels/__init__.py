@@ -1,0 +1,32 @@
+"""Inner loops of inference and learning, compiled by numba where it is installed.
+
+There are two implementations. The portable one needs numpy, scipy and scikit-learn; it stands
+here where a loop needs more than an expression of theirs, and in the operators otherwise. The
+compiled one is used where numba can be imported, unless the environment variable
+``SKDECONV_KERNELS`` is "portable". Both give the same results up to rounding.
+
+Arrays are contiguous, of float32 or float64 as the filters, with channels first. Each image of a
+stack is computed as if alone. The compiled kernels run in the calling thread, without the lock of
+the interpreter, and no call takes much longer than half a second.
+
+``compiled()`` returns an object with these functions, or None.
+
+``FilterBank(filters)``
+    Filters (n_filters, n_channels, h, w) in the order in which the kernels read them.
+``correlate(images, bank)``
+    Inner products of images (n_samples, n_channels, height, width) with all atoms, (n_samples,
+    n_filters, height + h - 1, width + w - 1).
+``best(images, bank, positive)``
+    Their largest modulus over the filters, or largest value if ``positive``, and the int32 index
+    of its filter, both (n_samples, height + h - 1, width + w - 1).
+``descend(images, known, bank, index, values, slopes, weight, positive, n_sweeps)``
+    Values after sweeps of coordinate descent on
+    ``weight / 2 * ||known * (F z) - y||^2 + sum slopes * |z|`` over coefficients given by their
+    sorted int64 index in the stack of maps, and residuals. ``known`` (n_channels, height, width)
+    may be None, as may ``slopes``, which are then ones.
+"""
+
+from skdeconv.kernels._choice import compiled
+from skdeconv.kernels._portable import sweep_atoms, sweep_gram
+
+__all__ = ["compiled", "sweep_atoms", "sweep_gram"]

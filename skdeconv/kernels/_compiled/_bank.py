@@ -1,0 +1,89 @@
+"""Filters in the order in which the compiled kernels read them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdeconv.kernels._compiled._vectors import LANES, TILE
+
+
+class FilterBank:
+    """Planes of filters, one for each channel that a filter is connected to.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, n_channels, h, w)
+        The filters.
+
+    Attributes
+    ----------
+    filters : tuple of ndarray
+        The flat planes, and the first plane of each filter, followed by the number of planes.
+    rows : tuple of ndarray
+        The same, with rows of whole vectors.
+    norms : ndarray of shape (n_filters,)
+        Squared norms.
+    """
+
+    def __init__(self, filters):
+        self.n_filters, self.n_channels, *self.size = filters.shape
+        h, w = self.size
+        connected = filters.any(axis=(2, 3))
+        begins = np.concatenate([[0], np.cumsum(connected.sum(axis=1))])
+        kernels, self.channels = np.nonzero(connected)
+        planes = np.ascontiguousarray(filters[kernels, self.channels])
+        self.wide = -(-w // LANES) * LANES
+        rows = np.zeros((len(planes), h, self.wide), dtype=filters.dtype)
+        rows[:, :, :w] = planes
+        self.filters, self.rows = (planes.ravel(), begins), (rows.ravel(), begins)
+        self.norms = np.einsum("kcab,kcab->k", filters, filters)
+        self.atom_size = math.prod(filters.shape[1:])
+
+    def work(self, images) -> int:
+        """Number of multiplications to correlate one of the images with all filters."""
+        return self.filters[0].size * math.prod(self.at(images).maps_shape)
+
+    def at(self, images) -> Place:
+        """Sizes and places of padded images."""
+        return Place(self, images.shape[1:])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Images (n_channels, height, width) with a border in which every window is inside."""
+
+    bank: FilterBank
+    images_shape: tuple
+
+    @property
+    def maps_shape(self):
+        """Rows and columns of the maps."""
+        (h, w), (_, height, width) = self.bank.size, self.images_shape
+        return height + h - 1, width + w - 1
+
+    @property
+    def stride(self):
+        """Number of pixels of a padded row."""
+        return self.images_shape[2] + 2 * (self.bank.size[1] - 1)
+
+    @property
+    def _plane(self):
+        return self.stride * (self.images_shape[1] + 2 * (self.bank.size[0] - 1))
+
+    @property
+    def planes(self):
+        """Position of the channel of each plane of the filters in the padded image."""
+        return self.bank.channels * self._plane
+
+    @property
+    def line(self):
+        """Number of windows that begin in the rows of the maps, in whole tiles."""
+        return -(-self.maps_shape[0] * self.stride // TILE) * TILE
+
+    def empty(self):
+        """Flat array for a padded image, and for the vectors that begin at its last pixels."""
+        size = self.images_shape[0] * self._plane + TILE + 2 * self.bank.size[1] + LANES
+        return np.empty(size, dtype=self.bank.norms.dtype)
