@@ -71,7 +71,7 @@ class Problem:
         return self.weight * self.operator.adjoint(residual)
 
     def best(self, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Largest score of the gradient at each map position and, where it exceeds 1, its filter."""
+        """Largest score of the gradient at each position and, where it exceeds 1, its filter."""
 
         def score(inner):
             return self.penalty.score(self.weight * inner)

@@ -235,7 +235,7 @@ class Convolution(Operator):
     def descend(
         self, images, residual, index, values, slopes, weight, positive, n_sweeps, known=None
     ):
-        """Run sweeps of coordinate descent over chosen coefficients, with the error at known pixels."""
+        """Run sweeps of coordinate descent over chosen coefficients, given the known pixels."""
         bank, options = self.bank, (slopes, weight, positive, n_sweeps)
         if bank is None:
             return super().descend(images, residual, index, values, *options)

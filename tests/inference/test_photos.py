@@ -82,3 +82,13 @@ def test_nonconvex_costs_are_below_those_of_plain_descent(fruit, operator, conve
         )[1]
         below.append(cost < plain)
     assert all(below)
+
+
+def test_compiled_and_portable_kernels_agree(data_dir, fruit, operator, monkeypatch):
+    pytest.importorskip("numba")
+    images = np.concatenate([fruit, photos(data_dir / "city_100_100")])[:, None]
+    costs = []
+    for kernels in ("compiled", "portable"):
+        monkeypatch.setenv("SKDECONV_KERNELS", kernels)
+        costs.append(coded(operator, images, PowerPenalty(1.0), 2.0).cost)
+    np.testing.assert_allclose(*costs, rtol=1e-3)

@@ -7,7 +7,6 @@ import numpy as np
 
 from skdeconv.kernels._compiled import _correlation, _descent, _padding
 from skdeconv.kernels._compiled._bank import FilterBank
-from skdeconv.kernels._compiled._vectors import TILE
 
 __all__ = ["FilterBank", "best", "correlate", "descend"]
 

@@ -114,7 +114,7 @@ def dot(typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, wid
     """Inner product of a filter with the window of an image."""
 
     def generate(context, builder, signature, args):
-        taps_, tap_, image_, pixel_, places_, begin_, end_, stride_, n_rows_, width_ = args
+        taps_, tap_, image_, pixel_, places_, begin_, end_, *sizes = args
         write = _Builder(context, builder, taps)
         of_filter = write.start(taps, taps_, tap_)
         of_image = write.start(image, image_, pixel_)
@@ -126,7 +126,7 @@ def dot(typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, wid
             one, other = write.load(of_filter, in_filter), write.load(of_image, in_image)
             write.accumulate(write.multiply(one, other), total)
 
-        write.each_vector(planes, stride_, n_rows_, width_, body)
+        write.each_vector(planes, *sizes, body)
         return write.sum(builder.load(total))
 
     arguments = taps, _int, image, _int, places, _int, _int, _int, _int, _int
@@ -138,7 +138,7 @@ def add(typing, factor, taps, tap, image, pixel, places, begin, end, stride, n_r
     """Add a multiple of a filter to the window of an image."""
 
     def generate(context, builder, signature, args):
-        factor_, taps_, tap_, image_, pixel_, places_, begin_, end_, stride_, n_rows_, width_ = args
+        factor_, taps_, tap_, image_, pixel_, places_, begin_, end_, *sizes = args
         write = _Builder(context, builder, taps)
         of_filter = write.start(taps, taps_, tap_)
         of_image = write.start(image, image_, pixel_)
@@ -149,7 +149,7 @@ def add(typing, factor, taps, tap, image, pixel, places, begin, end, stride, n_r
             change = write.multiply(write.load(of_filter, in_filter), multiple)
             write.store(write.plus(write.load(of_image, in_image), change), of_image, in_image)
 
-        write.each_vector(planes, stride_, n_rows_, width_, body)
+        write.each_vector(planes, *sizes, body)
         return context.get_dummy_value()
 
     arguments = taps.dtype, taps, _int, image, _int, places, _int, _int, _int, _int, _int
