@@ -36,6 +36,20 @@ def plain(X):
     return X
 
 
+def array_of(X):
+    """Convert nested lists and tuples to an array as well, and the rest as ``plain`` does.
+
+    Parameters
+    ----------
+    X : object
+        Rows, or one image.
+    """
+    if not isinstance(X, list | tuple):
+        return plain(X)
+    # NumPy drops the masks of the arrays in a list.
+    return np.asarray([array_of(one) for one in X] if ndim_of(X) > 1 else X)
+
+
 def unpacked(X):
     """Unpack a Series, a column of a data frame, or an object array that holds images or signals.
 
@@ -81,7 +95,8 @@ def is_ragged(X) -> bool:
     """Whether ``X`` is a list or tuple of signals of different lengths."""
     if not isinstance(X, list | tuple) or not all(ndim_of(signal) == 1 for signal in X):
         return False
-    return len({len(signal) for signal in X}) > 1
+    sized = (one if hasattr(one, "__len__") else np.asarray(one) for one in X)
+    return len({len(signal) for signal in sized}) > 1
 
 
 def is_lazy(X) -> bool:

@@ -17,11 +17,11 @@ from skdeconv._utils.validation import check_shape
 from skdeconv._utils.warnings import warn
 from skdeconv.layouts._collection import Images, full_shape
 from skdeconv.layouts._containers import (
+    array_of,
     is_image_list,
     is_lazy,
     is_ragged,
     ndim_of,
-    plain,
     unpacked,
 )
 from skdeconv.layouts._traps import layout_trap
@@ -96,7 +96,7 @@ def _rows_or_stack(estimator, X, image_shape, reset, allow_nan):
     is not copied.
     """
     # scikit-learn does not check objects in nested sequences.
-    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    X = array_of(X) if isinstance(X, list | tuple) else X
     # Not np.ndim(X), since array-likes that do not support numpy functions are valid input.
     ndim = ndim_of(X)
     if ndim > 4:
@@ -218,7 +218,7 @@ def _of_list(estimator, X, allow_nan):
         image = X[i]
         _check_kind(image, shapes, i)
         image = check_array(
-            np.asarray(image) if isinstance(image, list | tuple) else plain(image),
+            array_of(image),
             dtype="numeric",
             ensure_2d=False,
             allow_nd=True,

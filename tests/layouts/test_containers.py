@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from reference.quick import QUICK, QUICK_NET
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 
@@ -16,6 +17,7 @@ from skdeconv import (
     lam_min,
 )
 from skdeconv.features import PixelFeatures, SpatialPyramid
+from skdeconv.layouts import check_images
 from skdeconv.preprocessing import LocalContrastNormalizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -146,6 +148,36 @@ def test_masked_integers_and_rows():
     )
 
 
+ROWS = {
+    "list": list,
+    "tuple": tuple,
+    "Series": lambda rows: pd.Series(list(rows)),
+    "object array": of_objects,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_masked_values_of_signals_are_missing(name):
+    masked, missing = ROWS[name](MASKED[:, 0]), MISSING[:, 0]
+    one, other = layer().fit(masked), layer().fit(missing)
+    np.testing.assert_array_equal(one.filters_, other.filters_)
+    np.testing.assert_array_equal(one.transform(masked), other.transform(missing))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_masked_values_in_nested_lists_are_missing(channels, dtype):
+    values = (10 * np.random.default_rng(0).standard_normal((4, 5, 6, *channels))).astype(dtype)
+    values = np.ma.masked_greater(values, 3)
+    nested = [[list(row) if channels else row for row in image] for image in values]
+    images = check_images(BaseEstimator(), nested, reset=True)
+    missing = values.astype(float).filled(np.nan)
+    expected = missing.reshape(4, 5, 6, -1).transpose(0, 3, 1, 2)
+    for i in range(4):
+        np.testing.assert_array_equal(images.stack(slice(i, i + 1))[0], expected[i])
+    assert images.dtype == (np.float32 if dtype == np.float32 else np.float64)
+
+
 def test_masked_values_are_refused_where_nan_is():
     fitted = layer().fit(X)
     codes, maps = fitted.transform(X), layer(output="maps").fit(X).transform(X)
@@ -171,12 +203,14 @@ def test_ragged_signals():
     drawn = fitted.inverse_transform(fitted.transform(signals))
     assert [signal.shape for signal in drawn] == [(40 + i,) for i in range(5)]
     equal = np.stack([signal[:40] for signal in signals])
+    bare = layer(output="maps").fit([Bare(signal) for signal in signals])
+    np.testing.assert_array_equal(bare.filters_, images.filters_)
     assert fitted.score(equal) == fitted.score(list(equal)) == images.score(equal[:, None])
 
 
 def test_equally_long_lists_stay_rows():
     rows = X.reshape(6, -1)[:, :20]
-    for same in (rows.tolist(), list(rows), tuple(rows)):
+    for same in (rows.tolist(), list(rows), tuple(rows), [Bare(row) for row in rows]):
         fitted = layer().fit(same)
         assert fitted.n_features_in_ == 20
         np.testing.assert_array_equal(fitted.filters_, layer().fit(rows).filters_)
