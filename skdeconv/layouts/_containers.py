@@ -25,10 +25,9 @@ def plain(X):
     """
     if isinstance(X, np.ma.MaskedArray):
         X = _nan_for_masked(X)
-    elif not isinstance(X, np.ndarray) and hasattr(X, "__array_namespace__"):
+    elif not isinstance(X, np.ndarray) and _is_array_like(X) and not hasattr(X, "to_numpy"):
+        # While scikit-learn dispatches, it hands arrays of other libraries back as they are.
         X = _converted(X)
-    elif not hasattr(X, "shape") and _is_array_like(X):
-        X = np.asarray(X)
     if isinstance(X, np.ndarray) and not X.dtype.isnative:
         # If both floating types are allowed, scikit-learn converts float32 of the other byte order
         # to float64.
@@ -131,8 +130,9 @@ def _cells_of(series):
 
 
 def _is_array_like(X):
-    # Images of Pillow have the latter alone.
-    return hasattr(X, "__array__") or hasattr(X, "__array_interface__")
+    # Images of Pillow have the second alone, arrays on a device may have the third alone.
+    names = ("__array__", "__array_interface__", "__array_namespace__")
+    return any(hasattr(X, name) for name in names)
 
 
 def _nan_for_masked(X):
@@ -142,7 +142,7 @@ def _nan_for_masked(X):
 
 
 def _converted(X):
-    """Convert an array of another namespace of the array API."""
+    """Convert an array of another library."""
     try:
         return np.asarray(X)
     except Exception:

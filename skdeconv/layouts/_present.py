@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, hstack, issparse, vstack
 from sklearn.utils.validation import check_array
 
 from skdeconv.layouts._codes import codes_of_rows, reordered, rows_of, rows_of_codes
-from skdeconv.layouts._containers import is_image_list, plain, unpacked
+from skdeconv.layouts._containers import array_of, is_image_list, ndim_of, plain, unpacked
 from skdeconv.layouts._images import check_range, largest_modulus
 from skdeconv.layouts._sparse_maps import SparseMaps
 
@@ -95,7 +95,7 @@ def map_shape_of(codes):
     """(map_height, map_width) of maps, None for rows."""
     if isinstance(codes, SparseMaps):
         return codes.map_shapes[0] if len(codes) else None
-    return codes.shape[1:3] if getattr(codes, "ndim", 2) == 4 else None
+    return tuple(plain(codes).shape[1:3]) if ndim_of(codes) == 4 else None
 
 
 def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
@@ -117,7 +117,7 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
     n_filters, height, width = maps_shape
     size = n_filters * height * width
     n_low = 0 if low_frequency_shape is None else math.prod(low_frequency_shape)
-    low_frequency = None
+    X, low_frequency = plain(X), None
     if isinstance(X, SparseMaps):
         if n_low and X.low_frequency is not None:
             low_frequency = _checked_low_frequency(X.low_frequency, low_frequency_shape)
@@ -130,7 +130,7 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
             )
         X, n_low = X.reshape(len(X), -1), 0
     X = check_array(
-        plain(X),
+        X,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         estimator=estimator,
@@ -185,4 +185,4 @@ def one_by_one(codes):
         mixed = len(set(codes.map_shapes)) > 1
         return (codes[[i]] for i in range(len(codes))) if mixed else None
     codes = unpacked(codes)
-    return (plain(one)[None] for one in codes) if is_image_list(codes) else None
+    return (array_of(one)[None] for one in codes) if is_image_list(codes) else None

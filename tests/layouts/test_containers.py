@@ -193,6 +193,16 @@ def test_masked_values_are_refused_where_nan_is():
             refused()
 
 
+def test_codes_in_other_containers():
+    fitted = layer(output="maps").fit(X)
+    maps = fitted.transform(X)
+    rows = maps.reshape(6, -1)
+    drawn = fitted.inverse_transform(maps)
+    for same in (Bare(maps), Namespaced(maps, False), Bare(rows), rows.tolist(), maps.tolist()):
+        np.testing.assert_array_equal(fitted.inverse_transform(same), drawn)
+        np.testing.assert_array_equal(fitted.to_maps(same), maps)
+
+
 def test_ragged_signals():
     signals = [np.random.default_rng(i).standard_normal(40 + i) for i in range(5)]
     fitted = layer(output="maps").fit(signals)
