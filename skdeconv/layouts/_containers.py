@@ -73,12 +73,20 @@ def unpacked(X):
     if len(column.shape) == 1 and hasattr(column, "to_numpy"):
         column = _cells_of(column)
     if isinstance(column, np.ndarray) and len(column):
-        in_cells = column.dtype == object and column.ndim == 1 and ndim_of(column[0]) >= 1
+        in_cells = column.dtype == object and column.ndim == 1 and _has_arrays(column)
         if in_cells or (column is not X and column.ndim > 2):
             return list(column)
         if column is not X and column.ndim == 2:
             return column
     return plain(X)
+
+
+def column_of_images(X):
+    """Name of the first column of a data frame that holds images or signals, or None."""
+    for name in X.columns if hasattr(X, "columns") and hasattr(X, "to_numpy") else ():
+        if _has_arrays(_cells_of(X[name])):
+            return name
+    return None
 
 
 def is_image_list(X) -> bool:
@@ -117,6 +125,10 @@ def ndim_of(image) -> int:
     if isinstance(image, list | tuple):
         return 1 + ndim_of(image[0]) if len(image) else 0
     return np.asarray(image).ndim if _is_array_like(image) else 0
+
+
+def _has_arrays(cells):
+    return any(ndim_of(cell) >= 1 for cell in cells)
 
 
 def _cells_of(series):

@@ -18,6 +18,7 @@ from skdeconv._utils.warnings import warn
 from skdeconv.layouts._collection import Images, full_shape
 from skdeconv.layouts._containers import (
     array_of,
+    column_of_images,
     is_image_list,
     is_lazy,
     is_ragged,
@@ -116,8 +117,12 @@ def _rows_or_stack(estimator, X, image_shape, reset, allow_nan):
         return "stack", X, X.shape[1:]
     try:
         X = _numbers(validate_data(estimator, X, reset=reset, **rules))
-    except ValueError as error:
-        if ndim == 1:
+    except (TypeError, ValueError) as error:
+        if (name := column_of_images(X)) is not None:
+            advice = f"Column {name!r} holds images or signals: pass X[{name!r}]."
+        elif not isinstance(error, ValueError):
+            raise
+        elif ndim == 1:
             advice = "If X is a single signal, pass skdeconv.preprocessing.as_signals(X)."
         elif reset or ndim != 2 or X.shape[1] == getattr(estimator, "n_features_in_", X.shape[1]):
             raise
@@ -239,14 +244,20 @@ def _of_list(estimator, X, allow_nan):
     return Images(source, sizes, n_channels, _floating(*dtypes), "list", shape), largest
 
 
+def check_unpaired(image, i):
+    """Raise if an element of a list is a pair of an image or a signal and its label."""
+    is_pair = isinstance(image, list | tuple) and len(image) == 2
+    if is_pair and ndim_of(image[0]) >= 1 and ndim_of(image[1]) == 0:
+        what, name = ("a signal", "signal") if ndim_of(image[0]) == 1 else ("an image", "image")
+        raise ValueError(
+            f"X[{i}] is a pair of {what} and {image[1]!r}. Pass {name}s and labels separately: "
+            f"[{name} for {name}, _ in X], and y=[label for _, label in X]."
+        )
+
+
 def _check_kind(image, shapes, i):
     """Raise if an element of a list is not what the first one is, an image or a signal."""
-    is_pair = isinstance(image, list | tuple) and len(image) == 2
-    if is_pair and ndim_of(image[0]) >= 2 and ndim_of(image[1]) == 0:
-        raise ValueError(
-            f"X[{i}] is a pair of an image and {image[1]!r}. Pass images and labels separately: "
-            "[image for image, _ in X], and y=[label for _, label in X]."
-        )
+    check_unpaired(image, i)
     signals = len(shapes[0]) == 1 if shapes else ndim_of(image) == 1
     if signals != (ndim_of(image) == 1) or ndim_of(image) == 0:
         kind = "signals" if signals and shapes else "images"

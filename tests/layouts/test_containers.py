@@ -18,7 +18,7 @@ from skdeconv import (
 )
 from skdeconv.features import PixelFeatures, SpatialPyramid
 from skdeconv.layouts import check_images
-from skdeconv.preprocessing import LocalContrastNormalizer
+from skdeconv.preprocessing import LocalContrastNormalizer, as_signals
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -231,6 +231,11 @@ def test_equally_long_lists_stay_rows():
     [
         ([(image, 3) for image in X], r"X\[0\] is a pair of an image and 3.*y="),
         ([[image, "cat"] for image in X], r"X\[0\] is a pair of an image and 'cat'"),
+        ([(row, 3) for row in X[:, 0]], r"X\[0\] is a pair of a signal and 3.*y="),
+        (pd.Series([None, *X]), r"list of images, and X\[0\] is None"),
+        (pd.Series([*X, None]), r"list of images, and X\[6\] is None"),
+        (pd.DataFrame({"image": list(X), "age": 1}), r"pass X\['image'\]"),
+        (pd.DataFrame({"age": 1, "signal": list(X[:, 0])}), r"pass X\['signal'\]"),
         ([np.ones(5), np.ones((5, 5))], "list of signals"),
         ([np.ones((5, 5)), np.ones(5)], "list of images"),
         (np.ones(1200), r"as_signals\(X\)"),
@@ -240,6 +245,12 @@ def test_equally_long_lists_stay_rows():
 def test_lists_that_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         layer().fit(images)
+
+
+def test_signals_with_labels_are_refused():
+    for pairs in ([(row, 3) for row in X[:, 0]], [[row, "cat"] for row in X[:, 0]]):
+        with pytest.raises(ValueError, match=r"X\[0\] is a pair of a signal and"):
+            as_signals(pairs)
 
 
 class Namespaced:
