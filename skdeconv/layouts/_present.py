@@ -119,6 +119,8 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
     n_low = 0 if low_frequency_shape is None else math.prod(low_frequency_shape)
     X, low_frequency = plain(X), None
     if isinstance(X, SparseMaps):
+        if not len(X):
+            raise ValueError("X holds maps of 0 samples; at least one is required.")
         if n_low and X.low_frequency is not None:
             low_frequency = _checked_low_frequency(X.low_frequency, low_frequency_shape)
         X, n_low = _rows_of_sparse_maps(X, maps_shape), 0
@@ -133,10 +135,14 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
         X,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
         estimator=estimator,
         input_name="X",
     )
-    check_range(largest_modulus(X.data if issparse(X) else X), X.dtype, power=1)
+    largest = largest_modulus(X.data if issparse(X) else X)
+    if not math.isfinite(largest):
+        raise ValueError("X contains NaN or infinity, but codes must be finite.")
+    check_range(largest, X.dtype, power=1)
     if X.shape[1] != size + n_low:
         more = f" + {n_low} of the low-frequency maps" if n_low else ""
         raise ValueError(
@@ -173,8 +179,6 @@ def _rows_of_sparse_maps(maps, maps_shape):
                 f"X holds maps of shape {(*shape, one.shape[1])}; expected "
                 f"{(height, width, n_filters)}."
             )
-    if not len(maps):
-        raise ValueError("X holds maps of 0 samples; at least one is required.")
     size = n_filters * height * width
     return vstack([one.reshape((1, size)) for one in maps.maps], format="csr")
 

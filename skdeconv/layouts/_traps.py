@@ -40,10 +40,11 @@ def layout_trap(images, *, known_shape: bool) -> str | None:
 
 def _trap_of_stack(shape):
     n, *middle, last = shape
+    images = f"{n} image{'s' * (n != 1)}"
     large = min(n, middle[0]) >= _LEAST_SIDE and n * middle[0] >= _LEAST_PIXELS
     if len(shape) == 3 and last in (3, 4) and large:
         return (
-            f"X of shape {shape} is read as {n} images of {middle[0]} x {last} pixels. If it is a "
+            f"X of shape {shape} is read as {images} of {middle[0]} x {last} pixels. If it is a "
             f"single photo with {last} channels, pass X[None]; if it holds signals, pass "
             'skdeconv.preprocessing.as_signals(X, channels="last").'
         )
@@ -53,7 +54,7 @@ def _trap_of_stack(shape):
         for channels, length, where in [(middle[0], last, "first"), (last, middle[0], "last")]:
             if 1 < channels <= _MOST_CHANNELS and length >= _LONG:
                 return (
-                    f"X of shape {shape} is read as {n} images of {middle[0]} x {last} pixels. If "
+                    f"X of shape {shape} is read as {images} of {middle[0]} x {last} pixels. If "
                     f"it holds signals of {channels} channels, pass "
                     f'skdeconv.preprocessing.as_signals(X, channels="{where}").'
                 )
@@ -62,7 +63,7 @@ def _trap_of_stack(shape):
         large = min(height, last) >= _LEAST_SIDE and height * last >= _LEAST_PIXELS
         if large and (channels in (2, 3, 4) or (channels == 1 and height == last)):
             return (
-                f"X of shape {shape} is read as {n} images of {channels} x {height} pixels with "
+                f"X of shape {shape} is read as {images} of {channels} x {height} pixels with "
                 f"{last} channels. If the channels come first, pass X.transpose(0, 2, 3, 1)."
             )
     return None

@@ -76,7 +76,7 @@ def test_what_is_refused(filters, params, error, message):
 
 
 def test_no_passes_need_filters():
-    with pytest.raises(ValueError, match="max_iter=0 learns no filters, and needs init"):
+    with pytest.raises(ValueError, match="max_iter is 0, so that no filters are learned"):
         DeconvNetLayer(max_iter=0).fit(X)
     options = QUICK | {"lam": 5.0}
     learned = DeconvNetLayer(**options).fit(X)
@@ -84,7 +84,7 @@ def test_no_passes_need_filters():
     np.testing.assert_allclose(again.filters_, learned.filters_)
     assert again.n_iter_ == 0
     for net in (HierarchicalDeconvNet, AdaptiveDeconvNet):
-        with pytest.raises(ValueError, match=r"max_iter.*=0 learns no filters"):
+        with pytest.raises(ValueError, match=r"max_iter.* is 0, so that no filters"):
             net(**QUICK_NET | {"max_iter": 0}).fit(X)
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from reference.quick import QUICK, QUICK_NET
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
@@ -201,6 +202,25 @@ def test_codes_in_other_containers():
     for same in (Bare(maps), Namespaced(maps, False), Bare(rows), rows.tolist(), maps.tolist()):
         np.testing.assert_array_equal(fitted.inverse_transform(same), drawn)
         np.testing.assert_array_equal(fitted.to_maps(same), maps)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("output", ["rows", "maps"])
+@pytest.mark.parametrize("form", [np.asarray, csr_array, list])
+def test_codes_must_be_finite(value, output, form):
+    fitted = layer(output=output).fit(X)
+    codes = fitted.transform(X)
+    codes[2].flat[3] = value
+    codes = codes.reshape(6, -1) if form is csr_array else codes
+    with pytest.raises(ValueError, match="X contains NaN or infinity, but codes must be finite"):
+        fitted.inverse_transform(form(codes))
+
+
+def test_no_codes():
+    for options in ({"low_frequency": True}, {"sparse_output": True}):
+        fitted = layer(output="maps", **options).fit(X)
+        with pytest.raises(ValueError, match="0 samples; at least one is required"):
+            fitted.inverse_transform(fitted.transform(X)[:0])
 
 
 def test_ragged_signals():

@@ -29,6 +29,7 @@ WARN = {
     "channels first": (NOISE((5, 3, 40, 50)), r"X.transpose\(0, 2, 3, 1\)"),
     "one channel first": (NOISE((5, 1, 40, 40)), r"X.transpose\(0, 2, 3, 1\)"),
     "signals with channels first": (NOISE((20, 3, 500)), r'as_signals\(X, channels="first"\)'),
+    "one signal with channels first": (NOISE((1, 3, 500)), r"is read as 1 image of 3 x 500"),
     "signals with channels last": (NOISE((20, 500, 2)), r'as_signals\(X, channels="last"\)'),
     "one signal, as scikit-learn suggests": (LONG[:, None], r"as_signals\(X.ravel\(\)\)"),
 }
