@@ -140,7 +140,7 @@ def _shape_of_rows(X, shape):
         raise ValueError(
             f"X has shape {X.shape}, but the shape of the images in its rows is not known, since "
             "fit has seen a list of images of different sizes, or none. Pass a list of images, or "
-            "a stack (n_samples, height, width)."
+            "a stack (n_samples, height, width); signals as skdeconv.preprocessing.as_signals(X)."
         )
     if math.prod(shape) != X.shape[1]:
         raise ValueError(
@@ -290,16 +290,22 @@ def _check_shape(estimator, shape, image_shape, reset):
         return
     if len(shape) == 1 and len(estimator.image_shape_) > 1 and estimator.image_shape_[0] != 1:
         raise ValueError(
-            "X is a list of signals, but fit has seen images. Pass images of shape (height, width) "
-            "or (height, width, n_channels)."
+            f"X is a list of signals, but {_seen(estimator)} images. Pass images of shape (height, "
+            "width) or (height, width, n_channels), or skdeconv.preprocessing.as_signals(X)."
         )
     got, wanted = full_shape(shape)[2], full_shape(estimator.image_shape_)[2]
     if got != wanted:
         raise ValueError(
-            f"X holds images of {_words(shape)}, with {got} channels, but fit has seen images with "
-            f"{wanted}. Images may have any size, but need the same number of channels. A single "
-            "image is X[None]."
+            f"X holds images of {_words(shape)}, with {got} channels, but {_seen(estimator)} "
+            f"images with {wanted}. Images may have any size, but need the same number of channels. "
+            "A single image is X[None]."
         )
+
+
+def _seen(estimator):
+    """Where the shape of images is from, which is not a fit if the filters were given."""
+    given = None in estimator.image_shape_ and getattr(estimator, "_layout", "list") == "stack"
+    return "the filters are those of" if given else "fit has seen"
 
 
 def _words(shape):
@@ -315,7 +321,8 @@ def check_one_width(shape, seen):
     """Raise if images to be returned as rows do not have the size seen in fit."""
     if full_shape(shape) != full_shape(seen) or None in shape:
         raise ValueError(
-            f"X holds images of {_words(shape)}, but fit has seen {_words(seen)}, so that rows "
+            f"X holds images of {_words(shape)}, but fit has seen {_words(seen)}"
+            f"{', or none' if None in seen else ''}, so that rows "
             'would differ in width. Use output="maps", which takes images of any size.'
         )
 
