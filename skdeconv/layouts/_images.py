@@ -297,8 +297,8 @@ def _check_shape(estimator, shape, image_shape, reset):
     if got != wanted:
         raise ValueError(
             f"X holds images of {_words(shape)}, with {got} channels, but {_seen(estimator)} "
-            f"images with {wanted}. Images may have any size, but need the same number of channels. "
-            "A single image is X[None]."
+            f"images with {wanted}. Images may have any size, but need the same number of channels."
+            " A single image is X[None]."
         )
 
 
