@@ -340,8 +340,8 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
             return n_filters, *own
         if None in self.image_shape_:
             raise ValueError(
-                "fit has seen images of different sizes, so that rows differ in width and have no "
-                'common column names. Use output="maps".'
+                "fit has seen images of different sizes, or none, so that rows differ in width and "
+                'have no common column names. Use output="maps".'
             )
         height, width, _ = full_shape(self.image_shape_)
         return n_filters, height + h - 1, width + w - 1

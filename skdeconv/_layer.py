@@ -371,7 +371,8 @@ class DeconvNetLayer(BaseDeconvNet):
         -------
         layer : DeconvNetLayer
             The layer. It has seen no images, so that ``output="rows"`` needs a call of ``fit``,
-            which keeps the filters, or ``image_shape``.
+            which keeps the filters, or ``image_shape``. Filters of one row and one channel also
+            take rows and lists of signals.
 
         Raises
         ------
@@ -407,7 +408,9 @@ class DeconvNetLayer(BaseDeconvNet):
         layer.cost_ = np.array([])
         layer.n_iter_ = 0
         layer.lam_scale_ = 1.0
-        layer.image_shape_ = shape or (None, None, n_channels)[: 2 + (n_channels > 1)]
+        # Filters of one row and one channel are those of signals, as after a fit on a list of them.
+        unknown = (None,) * (1 + (h > 1)) if n_channels == 1 else (None, None, n_channels)
+        layer.image_shape_ = shape or unknown
         layer._layout = "stack" if shape is None else "rows"
         layer._stream = {"n_updates": 0}
         if shape is not None:

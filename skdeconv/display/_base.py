@@ -61,7 +61,8 @@ class ImageDisplay(Display):
 
 def one_of(X, index):
     """Images of the same layout that hold one of the images."""
-    X, n = unpacked(X), len(X)
+    X = unpacked(X)
+    n = len(X)
     start = check_integer("index", index, min_val=-n, max_val=n - 1) % n
     if is_image_list(X):
         return [X[start]]

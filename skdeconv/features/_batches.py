@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import _num_samples
 
 from skdeconv._utils.validation import check_integer
-from skdeconv.layouts import SparseMaps, is_image_list
+from skdeconv.layouts import SparseMaps, is_image_list, plain
 
 # Pixels of the images in a batch: enough that the overhead of a call does not matter, and few
 # enough that the maps of a batch stay small.
@@ -32,7 +32,9 @@ def check_batch_size(batch_size) -> None:
 
 def check_samples(X, y=None) -> tuple:
     """Convert data and labels that cannot be indexed, and raise if lengths differ or are zero."""
-    X, y = indexable(X, y)
+    # Arrays of the array API lie in memory, and not all take arrays as indices.
+    in_memory = hasattr(X, "__array_namespace__") and not isinstance(X, np.ndarray)
+    X, y = indexable(plain(X) if in_memory else X, y)
     if isinstance(X, Mapping):
         raise TypeError(f"X must be an array, a data frame or a sequence, got {type(X).__name__}.")
     if not _num_samples(X):

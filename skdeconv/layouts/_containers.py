@@ -25,15 +25,28 @@ def plain(X):
     """
     if isinstance(X, np.ma.MaskedArray):
         X = _nan_for_masked(X)
-    elif not isinstance(X, np.ndarray) and hasattr(X, "__array_namespace__"):
+    elif not isinstance(X, np.ndarray) and _is_array_like(X) and not hasattr(X, "to_numpy"):
+        # While scikit-learn dispatches, it hands arrays of other libraries back as they are.
         X = _converted(X)
-    elif not hasattr(X, "shape") and _is_array_like(X):
-        X = np.asarray(X)
     if isinstance(X, np.ndarray) and not X.dtype.isnative:
         # If both floating types are allowed, scikit-learn converts float32 of the other byte order
         # to float64.
         return X.astype(X.dtype.newbyteorder("="))
     return X
+
+
+def array_of(X):
+    """Convert nested lists and tuples to an array as well, and the rest as ``plain`` does.
+
+    Parameters
+    ----------
+    X : object
+        Rows, or one image.
+    """
+    if not isinstance(X, list | tuple):
+        return plain(X)
+    # NumPy drops the masks of the arrays in a list.
+    return np.asarray([array_of(one) for one in X] if ndim_of(X) > 1 else X)
 
 
 def unpacked(X):
@@ -60,12 +73,20 @@ def unpacked(X):
     if len(column.shape) == 1 and hasattr(column, "to_numpy"):
         column = _cells_of(column)
     if isinstance(column, np.ndarray) and len(column):
-        in_cells = column.dtype == object and column.ndim == 1 and ndim_of(column[0]) >= 1
+        in_cells = column.dtype == object and column.ndim == 1 and _has_arrays(column)
         if in_cells or (column is not X and column.ndim > 2):
             return list(column)
         if column is not X and column.ndim == 2:
             return column
     return plain(X)
+
+
+def column_of_images(X):
+    """Name of the first column of a data frame that holds images or signals, or None."""
+    for name in X.columns if hasattr(X, "columns") and hasattr(X, "to_numpy") else ():
+        if _has_arrays(_cells_of(X[name])):
+            return name
+    return None
 
 
 def is_image_list(X) -> bool:
@@ -81,7 +102,8 @@ def is_ragged(X) -> bool:
     """Whether ``X`` is a list or tuple of signals of different lengths."""
     if not isinstance(X, list | tuple) or not all(ndim_of(signal) == 1 for signal in X):
         return False
-    return len({len(signal) for signal in X}) > 1
+    sized = (one if hasattr(one, "__len__") else np.asarray(one) for one in X)
+    return len({len(signal) for signal in sized}) > 1
 
 
 def is_lazy(X) -> bool:
@@ -105,6 +127,10 @@ def ndim_of(image) -> int:
     return np.asarray(image).ndim if _is_array_like(image) else 0
 
 
+def _has_arrays(cells):
+    return any(ndim_of(cell) >= 1 for cell in cells)
+
+
 def _cells_of(series):
     """The cells of a Series; nested lists are not converted by all libraries."""
     cells = series.to_numpy()
@@ -116,8 +142,9 @@ def _cells_of(series):
 
 
 def _is_array_like(X):
-    # Images of Pillow have the latter alone.
-    return hasattr(X, "__array__") or hasattr(X, "__array_interface__")
+    # Images of Pillow have the second alone, arrays on a device may have the third alone.
+    names = ("__array__", "__array_interface__", "__array_namespace__")
+    return any(hasattr(X, name) for name in names)
 
 
 def _nan_for_masked(X):
@@ -127,7 +154,7 @@ def _nan_for_masked(X):
 
 
 def _converted(X):
-    """Convert an array of another namespace of the array API."""
+    """Convert an array of another library."""
     try:
         return np.asarray(X)
     except Exception:

@@ -17,11 +17,12 @@ from skdeconv._utils.validation import check_shape
 from skdeconv._utils.warnings import warn
 from skdeconv.layouts._collection import Images, full_shape
 from skdeconv.layouts._containers import (
+    array_of,
+    column_of_images,
     is_image_list,
     is_lazy,
     is_ragged,
     ndim_of,
-    plain,
     unpacked,
 )
 from skdeconv.layouts._traps import layout_trap
@@ -96,7 +97,7 @@ def _rows_or_stack(estimator, X, image_shape, reset, allow_nan):
     is not copied.
     """
     # scikit-learn does not check objects in nested sequences.
-    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    X = array_of(X) if isinstance(X, list | tuple) else X
     # Not np.ndim(X), since array-likes that do not support numpy functions are valid input.
     ndim = ndim_of(X)
     if ndim > 4:
@@ -116,8 +117,12 @@ def _rows_or_stack(estimator, X, image_shape, reset, allow_nan):
         return "stack", X, X.shape[1:]
     try:
         X = _numbers(validate_data(estimator, X, reset=reset, **rules))
-    except ValueError as error:
-        if ndim == 1:
+    except (TypeError, ValueError) as error:
+        if (name := column_of_images(X)) is not None:
+            advice = f"Column {name!r} holds images or signals: pass X[{name!r}]."
+        elif not isinstance(error, ValueError):
+            raise
+        elif ndim == 1:
             advice = "If X is a single signal, pass skdeconv.preprocessing.as_signals(X)."
         elif reset or ndim != 2 or X.shape[1] == getattr(estimator, "n_features_in_", X.shape[1]):
             raise
@@ -135,7 +140,7 @@ def _shape_of_rows(X, shape):
         raise ValueError(
             f"X has shape {X.shape}, but the shape of the images in its rows is not known, since "
             "fit has seen a list of images of different sizes, or none. Pass a list of images, or "
-            "a stack (n_samples, height, width)."
+            "a stack (n_samples, height, width); signals as skdeconv.preprocessing.as_signals(X)."
         )
     if math.prod(shape) != X.shape[1]:
         raise ValueError(
@@ -218,7 +223,7 @@ def _of_list(estimator, X, allow_nan):
         image = X[i]
         _check_kind(image, shapes, i)
         image = check_array(
-            np.asarray(image) if isinstance(image, list | tuple) else plain(image),
+            array_of(image),
             dtype="numeric",
             ensure_2d=False,
             allow_nd=True,
@@ -239,14 +244,20 @@ def _of_list(estimator, X, allow_nan):
     return Images(source, sizes, n_channels, _floating(*dtypes), "list", shape), largest
 
 
+def check_unpaired(image, i):
+    """Raise if an element of a list is a pair of an image or a signal and its label."""
+    is_pair = isinstance(image, list | tuple) and len(image) == 2
+    if is_pair and ndim_of(image[0]) >= 1 and ndim_of(image[1]) == 0:
+        what, name = ("a signal", "signal") if ndim_of(image[0]) == 1 else ("an image", "image")
+        raise ValueError(
+            f"X[{i}] is a pair of {what} and {image[1]!r}. Pass {name}s and labels separately: "
+            f"[{name} for {name}, _ in X], and y=[label for _, label in X]."
+        )
+
+
 def _check_kind(image, shapes, i):
     """Raise if an element of a list is not what the first one is, an image or a signal."""
-    is_pair = isinstance(image, list | tuple) and len(image) == 2
-    if is_pair and ndim_of(image[0]) >= 2 and ndim_of(image[1]) == 0:
-        raise ValueError(
-            f"X[{i}] is a pair of an image and {image[1]!r}. Pass images and labels separately: "
-            "[image for image, _ in X], and y=[label for _, label in X]."
-        )
+    check_unpaired(image, i)
     signals = len(shapes[0]) == 1 if shapes else ndim_of(image) == 1
     if signals != (ndim_of(image) == 1) or ndim_of(image) == 0:
         kind = "signals" if signals and shapes else "images"
@@ -279,16 +290,22 @@ def _check_shape(estimator, shape, image_shape, reset):
         return
     if len(shape) == 1 and len(estimator.image_shape_) > 1 and estimator.image_shape_[0] != 1:
         raise ValueError(
-            "X is a list of signals, but fit has seen images. Pass images of shape (height, width) "
-            "or (height, width, n_channels)."
+            f"X is a list of signals, but {_seen(estimator)} images. Pass images of shape (height, "
+            "width) or (height, width, n_channels), or skdeconv.preprocessing.as_signals(X)."
         )
     got, wanted = full_shape(shape)[2], full_shape(estimator.image_shape_)[2]
     if got != wanted:
         raise ValueError(
-            f"X holds images of {_words(shape)}, with {got} channels, but fit has seen images with "
-            f"{wanted}. Images may have any size, but need the same number of channels. A single "
-            "image is X[None]."
+            f"X holds images of {_words(shape)}, with {got} channels, but {_seen(estimator)} "
+            f"images with {wanted}. Images may have any size, but need the same number of channels."
+            " A single image is X[None]."
         )
+
+
+def _seen(estimator):
+    """Where the shape of images is from, which is not a fit if the filters were given."""
+    given = None in estimator.image_shape_ and getattr(estimator, "_layout", "list") == "stack"
+    return "the filters are those of" if given else "fit has seen"
 
 
 def _words(shape):
@@ -304,7 +321,8 @@ def check_one_width(shape, seen):
     """Raise if images to be returned as rows do not have the size seen in fit."""
     if full_shape(shape) != full_shape(seen) or None in shape:
         raise ValueError(
-            f"X holds images of {_words(shape)}, but fit has seen {_words(seen)}, so that rows "
+            f"X holds images of {_words(shape)}, but fit has seen {_words(seen)}"
+            f"{', or none' if None in seen else ''}, so that rows "
             'would differ in width. Use output="maps", which takes images of any size.'
         )
 

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, hstack, issparse, vstack
 from sklearn.utils.validation import check_array
 
 from skdeconv.layouts._codes import codes_of_rows, reordered, rows_of, rows_of_codes
-from skdeconv.layouts._containers import is_image_list, plain, unpacked
+from skdeconv.layouts._containers import array_of, is_image_list, ndim_of, plain, unpacked
 from skdeconv.layouts._images import check_range, largest_modulus
 from skdeconv.layouts._sparse_maps import SparseMaps
 
@@ -95,7 +95,7 @@ def map_shape_of(codes):
     """(map_height, map_width) of maps, None for rows."""
     if isinstance(codes, SparseMaps):
         return codes.map_shapes[0] if len(codes) else None
-    return codes.shape[1:3] if getattr(codes, "ndim", 2) == 4 else None
+    return tuple(plain(codes).shape[1:3]) if ndim_of(codes) == 4 else None
 
 
 def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
@@ -117,8 +117,10 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
     n_filters, height, width = maps_shape
     size = n_filters * height * width
     n_low = 0 if low_frequency_shape is None else math.prod(low_frequency_shape)
-    low_frequency = None
+    X, low_frequency = plain(X), None
     if isinstance(X, SparseMaps):
+        if not len(X):
+            raise ValueError("X holds maps of 0 samples; at least one is required.")
         if n_low and X.low_frequency is not None:
             low_frequency = _checked_low_frequency(X.low_frequency, low_frequency_shape)
         X, n_low = _rows_of_sparse_maps(X, maps_shape), 0
@@ -130,13 +132,17 @@ def check_codes(estimator, X, maps_shape, low_frequency_shape=None):
             )
         X, n_low = X.reshape(len(X), -1), 0
     X = check_array(
-        plain(X),
+        X,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
         estimator=estimator,
         input_name="X",
     )
-    check_range(largest_modulus(X.data if issparse(X) else X), X.dtype, power=1)
+    largest = largest_modulus(X.data if issparse(X) else X)
+    if not math.isfinite(largest):
+        raise ValueError("X contains NaN or infinity, but codes must be finite.")
+    check_range(largest, X.dtype, power=1)
     if X.shape[1] != size + n_low:
         more = f" + {n_low} of the low-frequency maps" if n_low else ""
         raise ValueError(
@@ -173,8 +179,6 @@ def _rows_of_sparse_maps(maps, maps_shape):
                 f"X holds maps of shape {(*shape, one.shape[1])}; expected "
                 f"{(height, width, n_filters)}."
             )
-    if not len(maps):
-        raise ValueError("X holds maps of 0 samples; at least one is required.")
     size = n_filters * height * width
     return vstack([one.reshape((1, size)) for one in maps.maps], format="csr")
 
@@ -185,4 +189,4 @@ def one_by_one(codes):
         mixed = len(set(codes.map_shapes)) > 1
         return (codes[[i]] for i in range(len(codes))) if mixed else None
     codes = unpacked(codes)
-    return (plain(one)[None] for one in codes) if is_image_list(codes) else None
+    return (array_of(one)[None] for one in codes) if is_image_list(codes) else None

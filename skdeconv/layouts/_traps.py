@@ -35,36 +35,62 @@ def layout_trap(images, *, known_shape: bool) -> str | None:
         return _trap_of_stack(images.source.shape)
     if images.layout == "rows" and not known_shape:
         return _trap_of_rows(images.source)
+    if images.layout == "list" and len(images.image_shape) == 2:
+        return _trap_of_list(images.sizes)
     return None
 
 
 def _trap_of_stack(shape):
     n, *middle, last = shape
+    images = f"{n} image{'s' * (n != 1)}"
     large = min(n, middle[0]) >= _LEAST_SIDE and n * middle[0] >= _LEAST_PIXELS
     if len(shape) == 3 and last in (3, 4) and large:
         return (
-            f"X of shape {shape} is read as {n} images of {middle[0]} x {last} pixels. If it is a "
+            f"X of shape {shape} is read as {images} of {middle[0]} x {last} pixels. If it is a "
             f"single photo with {last} channels, pass X[None]; if it holds signals, pass "
             'skdeconv.preprocessing.as_signals(X, channels="last").'
         )
     if len(shape) == 3 and last * middle[0] == 1 and n >= _LEAST_PIXELS:
         return _of_one_sample(shape)
-    if len(shape) == 3 and middle[0] * last >= _LEAST_PIXELS:
-        for channels, length, where in [(middle[0], last, "first"), (last, middle[0], "last")]:
-            if 1 < channels <= _MOST_CHANNELS and length >= _LONG:
-                return (
-                    f"X of shape {shape} is read as {n} images of {middle[0]} x {last} pixels. If "
-                    f"it holds signals of {channels} channels, pass "
-                    f'skdeconv.preprocessing.as_signals(X, channels="{where}").'
-                )
+    if len(shape) == 3 and (where := _channels_of_signals(middle[0], last)):
+        channels = middle[0] if where == "first" else last
+        return (
+            f"X of shape {shape} is read as {images} of {middle[0]} x {last} pixels. If it holds "
+            f"signals of {channels} channels, pass "
+            f'skdeconv.preprocessing.as_signals(X, channels="{where}").'
+        )
     if len(shape) == 4:
         channels, height = middle
         large = min(height, last) >= _LEAST_SIDE and height * last >= _LEAST_PIXELS
         if large and (channels in (2, 3, 4) or (channels == 1 and height == last)):
             return (
-                f"X of shape {shape} is read as {n} images of {channels} x {height} pixels with "
+                f"X of shape {shape} is read as {images} of {channels} x {height} pixels with "
                 f"{last} channels. If the channels come first, pass X.transpose(0, 2, 3, 1)."
             )
+    return None
+
+
+def _trap_of_list(sizes):
+    """The same for a list, all elements of which must have as many channels."""
+    where = _channels_of_signals(*sizes[sizes.prod(axis=1).argmax()])
+    numbers = np.unique(sizes[:, 0 if where == "first" else 1])
+    if where is None or len(numbers) > 1:
+        return None
+    height, width = sizes[0]
+    return (
+        f"X is a list of {len(sizes)} arrays that are read as images, the first of {height} x "
+        f"{width} pixels. If they are signals of {numbers[0]} channels, pass "
+        f'skdeconv.preprocessing.as_signals(X, channels="{where}").'
+    )
+
+
+def _channels_of_signals(height, width):
+    """Where the channels are, "first" or "last", if an image may be a signal, otherwise None."""
+    if height * width < _LEAST_PIXELS:
+        return None
+    for channels, length, where in [(height, width, "first"), (width, height, "last")]:
+        if 1 < channels <= _MOST_CHANNELS and length >= _LONG:
+            return where
     return None
 
 

@@ -169,8 +169,8 @@ def check_passes(name, max_iter, *, known) -> int:
     max_iter = check_integer(name, max_iter, min_val=0)
     if not (max_iter or known):
         raise ValueError(
-            f"{name}=0 learns no filters, and needs init, or warm_start after a fit; pass filters, "
-            "or increase it."
+            f"{name} is 0, so that no filters are learned. Pass filters as init, set warm_start "
+            "after a fit, or increase max_iter."
         )
     return max_iter
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_in
 from skdeconv._utils.warnings import warn
+from skdeconv.layouts import check_unpaired
 
 _UNCHECKED = {
     "ensure_2d": False,
@@ -302,6 +303,8 @@ def _read(X, channels):
     """Images of height 1: a stack, or a list if X is a sequence of recordings."""
     _check_channels(channels)
     X = _opened(X)
+    if isinstance(X, list) and X:
+        check_unpaired(X[0], 0)
     if not isinstance(X, list) or not X or _array(X[0], "X[0]").ndim == 0:
         return _stack(_numbers(X, "X"), channels, "X")
     recordings = [_numbers(one, f"X[{i}]") for i, one in enumerate(X)]

@@ -204,6 +204,16 @@ def test_from_estimator(layout, image_shape):
     np.testing.assert_allclose(maps, layer.to_maps(layer.transform(X[2:3]))[0])
 
 
+def test_an_array_that_only_converts():
+    class Bare:
+        def __array__(self, dtype=None, copy=None):
+            return np.array(X, dtype=dtype)
+
+    layer, X = fitted(layout="rows")
+    image = ReconstructionDisplay.from_estimator(layer, Bare(), index=-1).image
+    np.testing.assert_array_equal(image.ravel(), X[-1])
+
+
 def test_rows_of_frames_are_taken_by_position():
     pd = pytest.importorskip("pandas")
     layer, X = fitted(layout="rows")

@@ -294,6 +294,29 @@ def test_all_images_are_seen_unless_there_are_more(subsample):
         assert_allclose(fitted.seen_, IMAGES.sum(axis=(1, 2)))
 
 
+class Namespaced:
+    """An array of the array API, which takes no arrays as indices."""
+
+    def __init__(self, array):
+        self._array, self.shape, self.ndim, self.dtype = array, array.shape, array.ndim, array.dtype
+
+    def __array_namespace__(self, api_version=None):
+        return np
+
+    def __array__(self, dtype=None, copy=None):
+        return self._array
+
+    def __getitem__(self, index):
+        raise IndexError("Only integers are valid.")
+
+
+@pytest.mark.parametrize("subsample", [None, 3])
+def test_arrays_of_other_namespaces(subsample):
+    transformer = BatchTransformer(clone(POOLED), subsample=subsample, random_state=0)
+    expected = transformer.fit_transform(IMAGES)
+    assert_allclose(transformer.fit_transform(Namespaced(IMAGES)), expected, rtol=1e-12)
+
+
 def test_frozen_transformers_are_not_fitted_again():
     pooled = clone(POOLED).fit(IMAGES)
     for frozen in (FrozenEstimator(pooled), make_pipeline(FrozenEstimator(pooled))):

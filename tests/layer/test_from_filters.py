@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
+from skdeconv.preprocessing import as_signals
 
 X = np.random.default_rng(0).standard_normal((4, 12, 12))
 FILTERS = np.random.default_rng(1).standard_normal((3, 5, 4, 1))
@@ -42,13 +43,45 @@ def test_forms_of_filters():
 
 
 def test_rows_need_a_size():
-    with pytest.raises(ValueError, match='output="maps"'):
-        DeconvNetLayer.from_filters(FILTERS).transform(X)
+    for use in (lambda one: one.transform(X), lambda one: one.get_feature_names_out()):
+        with pytest.raises(ValueError, match=r'or none.*output="maps"'):
+            use(DeconvNetLayer.from_filters(FILTERS))
     layer = DeconvNetLayer.from_filters(FILTERS, image_shape=(12, 12))
     rows = X.reshape(4, -1)
     np.testing.assert_array_equal(layer.transform(rows), clone(layer).fit(rows).transform(rows))
     assert layer.n_features_in_ == 144
     assert layer.inverse_transform(layer.transform(rows)).shape == (4, 144)
+
+
+def test_filters_of_signals():
+    filters, signals = FILTERS[:, :1], X[:, :3].reshape(4, 36)
+    layer = DeconvNetLayer.from_filters(filters, lam=5.0, output="maps")
+    maps = layer.transform(as_signals(signals))
+    for same in (signals, list(signals), signals.tolist()):
+        np.testing.assert_array_equal(layer.transform(same), maps)
+    ragged = [signals[0], signals[1, :20]]
+    codes = layer.transform(ragged)
+    np.testing.assert_array_equal(codes.to_dense()[0], maps[0])
+    assert [image.shape for image in layer.inverse_transform(codes)] == [(36,), (20,)]
+    assert layer.inverse_transform(maps).shape == (4, 1, 36)
+    with pytest.raises(ValueError, match='output="maps"'):
+        DeconvNetLayer.from_filters(filters).transform(signals)
+    assert layer.partial_fit(ragged).n_iter_ == 1
+    assert layer.transform(X).shape == (4, 12, 15, 3)
+
+
+def test_signals_for_filters_of_images():
+    signals = X[:, :3].reshape(4, 36)
+    layer = DeconvNetLayer.from_filters(FILTERS, output="maps")
+    colour = DeconvNetLayer.from_filters(np.repeat(FILTERS, 3, axis=3), output="maps")
+    for images, message in [
+        (signals, r"fit has seen .* or none.*as_signals\(X\)"),
+        ([signals[0], signals[1, :20]], r"the filters are those of images.*as_signals\(X\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            layer.transform(images)
+    with pytest.raises(ValueError, match="1 channels, but the filters are those of images with 3"):
+        colour.transform(X)
 
 
 def test_streams_go_on_from_the_filters():
@@ -76,7 +109,7 @@ def test_what_is_refused(filters, params, error, message):
 
 
 def test_no_passes_need_filters():
-    with pytest.raises(ValueError, match="max_iter=0 learns no filters, and needs init"):
+    with pytest.raises(ValueError, match="max_iter is 0, so that no filters are learned"):
         DeconvNetLayer(max_iter=0).fit(X)
     options = QUICK | {"lam": 5.0}
     learned = DeconvNetLayer(**options).fit(X)
@@ -84,7 +117,7 @@ def test_no_passes_need_filters():
     np.testing.assert_allclose(again.filters_, learned.filters_)
     assert again.n_iter_ == 0
     for net in (HierarchicalDeconvNet, AdaptiveDeconvNet):
-        with pytest.raises(ValueError, match=r"max_iter.*=0 learns no filters"):
+        with pytest.raises(ValueError, match=r"max_iter.* is 0, so that no filters"):
             net(**QUICK_NET | {"max_iter": 0}).fit(X)
 
 

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 from reference.quick import QUICK, QUICK_NET
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 
@@ -16,7 +18,8 @@ from skdeconv import (
     lam_min,
 )
 from skdeconv.features import PixelFeatures, SpatialPyramid
-from skdeconv.preprocessing import LocalContrastNormalizer
+from skdeconv.layouts import check_images
+from skdeconv.preprocessing import LocalContrastNormalizer, as_signals
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -146,6 +149,36 @@ def test_masked_integers_and_rows():
     )
 
 
+ROWS = {
+    "list": list,
+    "tuple": tuple,
+    "Series": lambda rows: pd.Series(list(rows)),
+    "object array": of_objects,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_masked_values_of_signals_are_missing(name):
+    masked, missing = ROWS[name](MASKED[:, 0]), MISSING[:, 0]
+    one, other = layer().fit(masked), layer().fit(missing)
+    np.testing.assert_array_equal(one.filters_, other.filters_)
+    np.testing.assert_array_equal(one.transform(masked), other.transform(missing))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_masked_values_in_nested_lists_are_missing(channels, dtype):
+    values = (10 * np.random.default_rng(0).standard_normal((4, 5, 6, *channels))).astype(dtype)
+    values = np.ma.masked_greater(values, 3)
+    nested = [[list(row) if channels else row for row in image] for image in values]
+    images = check_images(BaseEstimator(), nested, reset=True)
+    missing = values.astype(float).filled(np.nan)
+    expected = missing.reshape(4, 5, 6, -1).transpose(0, 3, 1, 2)
+    for i in range(4):
+        np.testing.assert_array_equal(images.stack(slice(i, i + 1))[0], expected[i])
+    assert images.dtype == (np.float32 if dtype == np.float32 else np.float64)
+
+
 def test_masked_values_are_refused_where_nan_is():
     fitted = layer().fit(X)
     codes, maps = fitted.transform(X), layer(output="maps").fit(X).transform(X)
@@ -161,6 +194,35 @@ def test_masked_values_are_refused_where_nan_is():
             refused()
 
 
+def test_codes_in_other_containers():
+    fitted = layer(output="maps").fit(X)
+    maps = fitted.transform(X)
+    rows = maps.reshape(6, -1)
+    drawn = fitted.inverse_transform(maps)
+    for same in (Bare(maps), Namespaced(maps, False), Bare(rows), rows.tolist(), maps.tolist()):
+        np.testing.assert_array_equal(fitted.inverse_transform(same), drawn)
+        np.testing.assert_array_equal(fitted.to_maps(same), maps)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("output", ["rows", "maps"])
+@pytest.mark.parametrize("form", [np.asarray, csr_array, list])
+def test_codes_must_be_finite(value, output, form):
+    fitted = layer(output=output).fit(X)
+    codes = fitted.transform(X)
+    codes[2].flat[3] = value
+    codes = codes.reshape(6, -1) if form is csr_array else codes
+    with pytest.raises(ValueError, match="X contains NaN or infinity, but codes must be finite"):
+        fitted.inverse_transform(form(codes))
+
+
+def test_no_codes():
+    for options in ({"low_frequency": True}, {"sparse_output": True}):
+        fitted = layer(output="maps", **options).fit(X)
+        with pytest.raises(ValueError, match="0 samples; at least one is required"):
+            fitted.inverse_transform(fitted.transform(X)[:0])
+
+
 def test_ragged_signals():
     signals = [np.random.default_rng(i).standard_normal(40 + i) for i in range(5)]
     fitted = layer(output="maps").fit(signals)
@@ -171,12 +233,14 @@ def test_ragged_signals():
     drawn = fitted.inverse_transform(fitted.transform(signals))
     assert [signal.shape for signal in drawn] == [(40 + i,) for i in range(5)]
     equal = np.stack([signal[:40] for signal in signals])
+    bare = layer(output="maps").fit([Bare(signal) for signal in signals])
+    np.testing.assert_array_equal(bare.filters_, images.filters_)
     assert fitted.score(equal) == fitted.score(list(equal)) == images.score(equal[:, None])
 
 
 def test_equally_long_lists_stay_rows():
     rows = X.reshape(6, -1)[:, :20]
-    for same in (rows.tolist(), list(rows), tuple(rows)):
+    for same in (rows.tolist(), list(rows), tuple(rows), [Bare(row) for row in rows]):
         fitted = layer().fit(same)
         assert fitted.n_features_in_ == 20
         np.testing.assert_array_equal(fitted.filters_, layer().fit(rows).filters_)
@@ -187,6 +251,11 @@ def test_equally_long_lists_stay_rows():
     [
         ([(image, 3) for image in X], r"X\[0\] is a pair of an image and 3.*y="),
         ([[image, "cat"] for image in X], r"X\[0\] is a pair of an image and 'cat'"),
+        ([(row, 3) for row in X[:, 0]], r"X\[0\] is a pair of a signal and 3.*y="),
+        (pd.Series([None, *X]), r"list of images, and X\[0\] is None"),
+        (pd.Series([*X, None]), r"list of images, and X\[6\] is None"),
+        (pd.DataFrame({"image": list(X), "age": 1}), r"pass X\['image'\]"),
+        (pd.DataFrame({"age": 1, "signal": list(X[:, 0])}), r"pass X\['signal'\]"),
         ([np.ones(5), np.ones((5, 5))], "list of signals"),
         ([np.ones((5, 5)), np.ones(5)], "list of images"),
         (np.ones(1200), r"as_signals\(X\)"),
@@ -196,6 +265,12 @@ def test_equally_long_lists_stay_rows():
 def test_lists_that_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         layer().fit(images)
+
+
+def test_signals_with_labels_are_refused():
+    for pairs in ([(row, 3) for row in X[:, 0]], [[row, "cat"] for row in X[:, 0]]):
+        with pytest.raises(ValueError, match=r"X\[0\] is a pair of a signal and"):
+            as_signals(pairs)
 
 
 class Namespaced:

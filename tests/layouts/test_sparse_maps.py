@@ -129,7 +129,7 @@ REFUSED = [
     (np.ones((2, 4, 5)), r"X has shape \(2, 4, 5\); expected maps"),
     (np.ones((2, 3, 4, 5)), r"X has shape \(2, 3, 4, 5\); expected maps of shape .* 4, 5, 3\)"),
     (np.full((2, 4, 5, 3), np.nan), "X contains NaN"),
-    (np.full((2, 60), np.inf), "X contains infinity"),
+    (np.full((2, 60), np.inf), "X contains NaN or infinity"),
     (np.ones((2, 60), complex), "Complex data not supported"),
     (np.ones(60), "Reshape your data"),
     (np.ones((0, 60)), "0 sample"),

@@ -29,12 +29,26 @@ WARN = {
     "channels first": (NOISE((5, 3, 40, 50)), r"X.transpose\(0, 2, 3, 1\)"),
     "one channel first": (NOISE((5, 1, 40, 40)), r"X.transpose\(0, 2, 3, 1\)"),
     "signals with channels first": (NOISE((20, 3, 500)), r'as_signals\(X, channels="first"\)'),
+    "one signal with channels first": (NOISE((1, 3, 500)), r"is read as 1 image of 3 x 500"),
     "signals with channels last": (NOISE((20, 500, 2)), r'as_signals\(X, channels="last"\)'),
+    "ragged signals with channels first": (
+        [NOISE((3, 500)), NOISE((3, 1000)), NOISE((3, 50))],
+        r'list of 3 .* 3 x 500 pixels.*3 channels.*as_signals\(X, channels="first"\)',
+    ),
+    "a list of signals with channels last": (
+        list(NOISE((4, 500, 2))),
+        r'as_signals\(X, channels="last"\)',
+    ),
     "one signal, as scikit-learn suggests": (LONG[:, None], r"as_signals\(X.ravel\(\)\)"),
 }
 SILENT = {
     "grey photos": NOISE((5, 40, 50)),
     "colour photos": PHOTO[None],
+    "a list of photos": [NOISE((40, 50)), NOISE((35, 300))],
+    "a list of narrow images of several heights": [NOISE((3, 500)), NOISE((4, 500))],
+    "a list of images, some of them narrow": [NOISE((3, 500)), NOISE((60, 500))],
+    "a list of signals of height 1": [NOISE((1, 5000)), NOISE((1, 2000))],
+    "a list of ragged signals": [NOISE(5000), NOISE(2000)],
     "grey photos with a channel": NOISE((5, 40, 50, 1)),
     "hyperspectral images": NOISE((2, 30, 40, 50)),
     "signals of height 1": NOISE((20, 1, 500)),
