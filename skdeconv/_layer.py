@@ -60,7 +60,9 @@ class DeconvNetLayer(BaseDeconvNet):
     lam_scale : {"absolute", "median"}, default="absolute"
         Whether ``lam`` is the weight itself, or a multiple of the median of
         :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. With "median"
-        one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255.
+        one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255. With
+        ``low_frequency`` the mean of each image and channel is subtracted first, since the
+        low-frequency maps represent it.
     p : float, default=1.0
         Exponent of the sparsity term, 0 < p <= 1. At 1 inference is convex and certified by the
         duality gap; smaller values give sparser maps, at a local minimum.
@@ -134,7 +136,8 @@ class DeconvNetLayer(BaseDeconvNet):
     n_iter_ : int
         Number of passes.
     lam_scale_ : float
-        Value of the weight of the squared error that ``lam`` is a multiple of; 1.0 for "absolute".
+        Value of the weight of the squared error that ``lam`` is a multiple of: 1.0 for "absolute";
+        for "median" the median of ``lam_min``, of images without their mean if ``low_frequency``.
     image_shape_ : tuple of int
         Shape of one image as seen in ``fit``; height and width are None if images differ in size.
     n_features_in_ : int
