@@ -53,7 +53,8 @@ class DeconvNetLayer(BaseDeconvNet):
         Number of filters, and of maps.
     filter_size : int or (int, int), default=7
         Height and width of the filters in pixels. For images of height 1 an integer is the width
-        alone, for images of width 1 the height alone.
+        alone, for images of width 1 the height alone. Filters that are learned further, by
+        ``partial_fit`` or ``warm_start``, keep the size that the first images gave them.
     lam : float, default=1.0
         Weight of the squared error, above 0. Larger values give a better reconstruction and less
         sparse maps. Its scale depends on that of the images; see :func:`skdeconv.lam_min`.
@@ -345,14 +346,16 @@ class DeconvNetLayer(BaseDeconvNet):
             self._check_output()
             coding = check_coding(self)
             images = check_images(self, X, image_shape=self.image_shape, reset=is_first)
-            known = {} if is_first else {"filters": self.filters_, "stream": self._stream}
-            filter_size = check_filter_size(self.filter_size, images.sizes.max(axis=0))
-            unit = lam_unit(self, images, filter_size) if is_first else self._lam_unit
-            batch = learn_from_batch(self, coding.scaled(unit), images, **known)
+            if is_first:
+                coding, known = self._first_coding(coding, images), {}
+            else:
+                coding = coding.scaled(self._lam_unit)
+                known = {"filters": self.filters_, "stream": self._stream}
+            batch = learn_from_batch(self, coding, images, **known)
             self.filters_ = batch.filters
             self.cost_ = np.append([] if is_first else self.cost_, batch.cost)
             self.n_iter_ = len(self.cost_)
-            self.lam_scale_ = unit if is_first else self.lam_scale_
+            self.lam_scale_ = coding.scale if is_first else self.lam_scale_
             self.image_shape_ = images.image_shape if is_first else self._shape_of_both(images)
             self._layout = images.layout if is_first else self._layout
             self._stream = batch.stream
@@ -416,6 +419,13 @@ class DeconvNetLayer(BaseDeconvNet):
         if shape is not None:
             layer.n_features_in_ = math.prod(shape)
         return layer
+
+    def _first_coding(self, coding, images):
+        """Parameters of inference in units that the first batch of a stream gives; may warn."""
+        filter_size = check_filter_size(self.filter_size, images.sizes.max(axis=0))
+        coding = coding.scaled(lam_unit(self, images, filter_size))
+        warn_of_scale(images, coding, filter_size)
+        return coding
 
     def _check_coding(self):
         return check_coding(self).scaled(self._lam_unit)

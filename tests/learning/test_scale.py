@@ -112,6 +112,23 @@ def caught(estimator, images):
     return [str(one.message) for one in found if one.category is UserWarning]
 
 
+@pytest.mark.parametrize("kind", [DeconvNetLayer, HierarchicalDeconvNet])
+def test_the_first_call_of_a_stream_warns_once(kind):
+    stream = kind(**(CHEAP if kind is DeconvNetLayer else QUICK_NET | {"inference_max_iter": 2}))
+    with pytest.warns(UserWarning, match="LocalContrastNormalizer") as caught:
+        stream.partial_fit(PHOTO)
+    assert sum(one.category is UserWarning for one in caught) == 1
+    stream.partial_fit(PHOTO)
+
+
+def test_one_warning_where_the_layout_is_doubtful_too():
+    signals = 100 + images_of(2, 600, n_samples=3, random_state=0)
+    with pytest.warns(UserWarning) as caught:
+        DeconvNetLayer(**CHEAP).partial_fit(signals)
+    (message,) = [str(one.message) for one in caught if one.category is UserWarning]
+    assert "as_signals" in message
+
+
 @pytest.mark.parametrize("images", [PHOTO, PHOTO / 255.0, [PHOTO[0]]])
 def test_raw_photos_warn_once(images):
     messages = caught(DeconvNetLayer(**CHEAP), images)
