@@ -123,7 +123,7 @@ def test_the_first_call_of_a_stream_warns_once(kind):
 
 def test_one_warning_where_the_layout_is_doubtful_too():
     signals = 100 + images_of(2, 600, n_samples=3, random_state=0)
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="as_signals") as caught:
         DeconvNetLayer(**CHEAP).partial_fit(signals)
     (message,) = [str(one.message) for one in caught if one.category is UserWarning]
     assert "as_signals" in message
