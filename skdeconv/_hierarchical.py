@@ -70,7 +70,9 @@ class HierarchicalDeconvNet(BaseDeconvNet):
     lam_scale : {"absolute", "median"}, default="absolute"
         Whether ``lam`` is the weight itself, or a multiple of the median of
         :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. It concerns
-        the first layer; those above do not depend on the scale of the images.
+        the first layer; those above do not depend on the scale of the images. With
+        ``low_frequency`` the mean of each image and channel is subtracted first, since the
+        low-frequency maps represent it.
     p : float, per layer, default=1.0
         Exponent of the sparsity term, 0 < p <= 1.
     positive : bool, per layer, default=False
@@ -125,8 +127,9 @@ class HierarchicalDeconvNet(BaseDeconvNet):
     n_iter_ : int
         Number of passes of all layers together.
     lam_scale_ : float
-        Value of the weight of the squared error that ``lam`` of the first layer is a multiple of;
-        1.0 for "absolute".
+        Value of the weight of the squared error that ``lam`` of the first layer is a multiple of:
+        1.0 for "absolute"; for "median" the median of ``lam_min``, of images without their mean if
+        ``low_frequency``.
     image_shape_ : tuple of int
         Shape of one image as seen in ``fit``; height and width are None if images differ in size.
     n_features_in_ : int

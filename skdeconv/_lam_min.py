@@ -30,6 +30,10 @@ def lam_min(
     of a patch of the image, below which the maps are zero for any filters of unit norm. A grid of
     multiples of it makes the choice of ``lam`` independent of the scale of the images.
 
+    For an estimator with ``low_frequency=True`` pass the images without what its low-frequency maps
+    represent, or at least without the mean of each image and channel, as ``lam_scale="median"``
+    does.
+
     Parameters
     ----------
     images : array-like

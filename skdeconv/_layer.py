@@ -53,14 +53,17 @@ class DeconvNetLayer(BaseDeconvNet):
         Number of filters, and of maps.
     filter_size : int or (int, int), default=7
         Height and width of the filters in pixels. For images of height 1 an integer is the width
-        alone, for images of width 1 the height alone.
+        alone, for images of width 1 the height alone. Filters that are learned further, by
+        ``partial_fit`` or ``warm_start``, keep the size that the first images gave them.
     lam : float, default=1.0
         Weight of the squared error, above 0. Larger values give a better reconstruction and less
         sparse maps. Its scale depends on that of the images; see :func:`skdeconv.lam_min`.
     lam_scale : {"absolute", "median"}, default="absolute"
         Whether ``lam`` is the weight itself, or a multiple of the median of
         :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. With "median"
-        one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255.
+        one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255. With
+        ``low_frequency`` the mean of each image and channel is subtracted first, since the
+        low-frequency maps represent it.
     p : float, default=1.0
         Exponent of the sparsity term, 0 < p <= 1. At 1 inference is convex and certified by the
         duality gap; smaller values give sparser maps, at a local minimum.
@@ -134,7 +137,8 @@ class DeconvNetLayer(BaseDeconvNet):
     n_iter_ : int
         Number of passes.
     lam_scale_ : float
-        Value of the weight of the squared error that ``lam`` is a multiple of; 1.0 for "absolute".
+        Value of the weight of the squared error that ``lam`` is a multiple of: 1.0 for "absolute";
+        for "median" the median of ``lam_min``, of images without their mean if ``low_frequency``.
     image_shape_ : tuple of int
         Shape of one image as seen in ``fit``; height and width are None if images differ in size.
     n_features_in_ : int
@@ -342,14 +346,16 @@ class DeconvNetLayer(BaseDeconvNet):
             self._check_output()
             coding = check_coding(self)
             images = check_images(self, X, image_shape=self.image_shape, reset=is_first)
-            known = {} if is_first else {"filters": self.filters_, "stream": self._stream}
-            filter_size = check_filter_size(self.filter_size, images.sizes.max(axis=0))
-            unit = lam_unit(self, images, filter_size) if is_first else self._lam_unit
-            batch = learn_from_batch(self, coding.scaled(unit), images, **known)
+            if is_first:
+                coding, known = self._first_coding(coding, images), {}
+            else:
+                coding = coding.scaled(self._lam_unit)
+                known = {"filters": self.filters_, "stream": self._stream}
+            batch = learn_from_batch(self, coding, images, **known)
             self.filters_ = batch.filters
             self.cost_ = np.append([] if is_first else self.cost_, batch.cost)
             self.n_iter_ = len(self.cost_)
-            self.lam_scale_ = unit if is_first else self.lam_scale_
+            self.lam_scale_ = coding.scale if is_first else self.lam_scale_
             self.image_shape_ = images.image_shape if is_first else self._shape_of_both(images)
             self._layout = images.layout if is_first else self._layout
             self._stream = batch.stream
@@ -416,6 +422,13 @@ class DeconvNetLayer(BaseDeconvNet):
         if shape is not None:
             layer.n_features_in_ = math.prod(shape)
         return layer
+
+    def _first_coding(self, coding, images):
+        """Parameters of inference in units that the first batch of a stream gives; may warn."""
+        filter_size = check_filter_size(self.filter_size, images.sizes.max(axis=0))
+        coding = coding.scaled(lam_unit(self, images, filter_size))
+        warn_of_scale(images, coding, filter_size)
+        return coding
 
     def _check_coding(self):
         return check_coding(self).scaled(self._lam_unit)

@@ -37,7 +37,7 @@ def r_squared(parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> flo
     for images, reconstructed, chosen in parts:
         residual = np.subtract(images, reconstructed, dtype=np.float64)
         error += float(np.sum(np.where(chosen, residual, 0) ** 2))
-        variance += float(np.sum(np.where(chosen, _centred(images), 0) ** 2))
+        variance += float(np.sum(np.where(chosen, centred(images), 0) ** 2))
     if variance == 0:
         return float(error == 0)
     return 1 - error / variance
@@ -54,10 +54,13 @@ def means_of_known(images: np.ndarray) -> np.ndarray:
     return total / known
 
 
-def _centred(images):
-    """Subtract the mean over known pixels, per image and channel."""
-    missing, centred = np.isnan(images), images - means_of_known(images)
+def centred(images: np.ndarray) -> np.ndarray:
+    """Images minus the mean over their known pixels, per image and channel, in float64.
+
+    Their shape is (n_samples, n_channels, height, width), and NaN marks missing pixels.
+    """
+    missing, result = np.isnan(images), images - means_of_known(images)
     # Constant channels become 0 exactly, in spite of rounding errors of the mean.
     highest = np.where(missing, -np.inf, images).max(axis=(2, 3))
-    centred[highest <= np.where(missing, np.inf, images).min(axis=(2, 3))] = 0
-    return centred
+    result[highest <= np.where(missing, np.inf, images).min(axis=(2, 3))] = 0
+    return result

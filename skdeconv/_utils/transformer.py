@@ -74,8 +74,8 @@ def _rows_in_container(transform):
     """Wrap ``transform``, so that rows are returned in the container that is configured."""
 
     @wraps(transform)
-    def wrapped(self, X):
-        result = transform(self, X)
+    def wrapped(self, X, *args, **kwargs):
+        result = transform(self, X, *args, **kwargs)
         default = get_config()["transform_output"]
         kind = getattr(self, "_sklearn_output_config", {}).get("transform", default)
         if kind == "default" or getattr(result, "ndim", None) != 2:

@@ -115,8 +115,8 @@ class ImageFolder:
     and by ``prepare``. The latter must be a function at the top level of a module, an object of a
     class defined there, or a ``functools.partial`` of one; a lambda or local function raises a
     ValueError in a cache, and works everywhere else. It is identified by its code and by the
-    functions, classes and variables of its own module that it uses. Functions that it calls in
-    other modules are identified by their code alone.
+    functions, classes and variables of its own module that it uses. Constants that it reads in
+    other modules count by their value, functions that it calls there by their code alone.
 
     Examples
     --------

@@ -11,6 +11,11 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 import joblib
+import numpy as np
+
+# Members of other modules that count; what else lies there may depend on the process.
+_CONSTANTS = bool | int | float | complex | str | bytes | tuple | list | dict | set | frozenset
+_COUNTED = FunctionType | _CONSTANTS | np.ndarray | np.generic
 
 
 def stamp_of(root: Path, files: tuple[str, ...]) -> str:
@@ -141,7 +146,7 @@ class _Content:
 
 
 def _variables(function):
-    """Names and values of the global variables of a function, and of functions in modules."""
+    """Names and values of the global variables of a function, and of what it reads in modules."""
     names, attributes = set(), set()
     for code in _codes(function.__code__):
         attributes.update(code.co_names)
@@ -152,7 +157,7 @@ def _variables(function):
         if isinstance(space[name], ModuleType):
             members = vars(space[name])
             for attribute in sorted(attributes & members.keys()):
-                if isinstance(members[attribute], FunctionType):
+                if isinstance(members[attribute], _COUNTED):
                     yield attribute, members[attribute]
 
 

@@ -12,11 +12,13 @@ from skdeconv._utils.validation import check_integer
 from skdeconv.layouts import plain
 
 
-def check_filter_size(filter_size, size, name="filter_size") -> tuple[int, int]:
+def check_filter_size(filter_size, size, name="filter_size", fitted=None) -> tuple[int, int]:
     """Check a filter size and return (h, w).
 
     ``size`` is the largest height and the largest width of the images. If one of them is 1, an
-    integer is the size along the other axis.
+    integer is the size along the other axis. ``fitted`` are filters (n_filters, h, w, n_channels)
+    that the images continue, if any: an integer that has given their size gives it again, for
+    images of any size.
     """
     if isinstance(filter_size, tuple | list):
         if len(filter_size) != 2:
@@ -25,7 +27,10 @@ def check_filter_size(filter_size, size, name="filter_size") -> tuple[int, int]:
         return h, w
     if not isinstance(filter_size, Integral):
         raise TypeError(f"{name} must be an integer or a pair, got {filter_size!r}.")
-    return of_each_axis(check_integer(name, filter_size, min_val=1), size)
+    side = check_integer(name, filter_size, min_val=1)
+    if fitted is not None and fitted.shape[1:3] in ((side, side), (1, side), (side, 1)):
+        return fitted.shape[1:3]
+    return of_each_axis(side, size)
 
 
 def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None:

@@ -117,15 +117,15 @@ def check_adaptive_plans(net, codings, blocks, images) -> list[AdaptiveLayerPlan
     plans, n_channels, size = [], images.n_channels, images.sizes.max(axis=0)
     for index, (of, layer) in enumerate(_layers(net, len(blocks), *_LEARNING)):
         n_filters = check_integer(f"n_filters{of}", layer.n_filters, min_val=1)
-        filter_size = check_filter_size(layer.filter_size, size, f"filter_size{of}")
+        is_kept = warm and index < len(net.filters_)
+        fitted = net.filters_[index] if is_kept else None
+        filter_size = check_filter_size(layer.filter_size, size, f"filter_size{of}", fitted)
         shape = n_filters, n_channels, *filter_size
         first = None
         if layer.init is not None:
             first = normalized(_first(f"init{of}", layer.init, shape, images.dtype))
-        is_kept = warm and index < len(net.filters_)
         if is_kept:
-            name = f"filters_{of} of the previous fit"
-            first = _first(name, net.filters_[index], shape, images.dtype)
+            first = _first(f"filters_{of} of the previous fit", fitted, shape, images.dtype)
         coding = codings[index]
         if layer.n_learning_steps is not None:
             n_steps = check_integer(f"n_learning_steps{of}", layer.n_learning_steps, min_val=1)
@@ -156,7 +156,9 @@ def check_adaptive_plans(net, codings, blocks, images) -> list[AdaptiveLayerPlan
 def in_units(net, codings, images) -> list[AdaptiveCoding]:
     """Parameters of inference, with ``lam`` in the units that ``lam_scale`` gives it."""
     of, first = _layers(net, len(codings), "filter_size")[0]
-    filter_size = check_filter_size(first.filter_size, images.sizes.max(axis=0), f"filter_size{of}")
+    size, warm = images.sizes.max(axis=0), net.warm_start and hasattr(net, "filters_")
+    fitted = net.filters_[0] if warm else None
+    filter_size = check_filter_size(first.filter_size, size, f"filter_size{of}", fitted)
     unit = lam_unit(net, images, filter_size)
     return [coding.scaled(unit) for coding in codings]
 

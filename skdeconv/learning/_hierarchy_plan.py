@@ -177,7 +177,8 @@ def _kept_layers(net, lower, n_filters):
 
 def _check_kept(parameters, old, images, index):
     """Check that parameters match the filters and the connectivity of a kept layer."""
-    h, w = check_filter_size(parameters.filter_size, images.sizes.max(axis=0))
+    size = images.sizes.max(axis=0)
+    h, w = check_filter_size(parameters.filter_size, size, fitted=old.filters_)
     shape = parameters.n_filters, h, w, images.n_channels
     if old.filters_.shape != shape:
         raise ValueError(

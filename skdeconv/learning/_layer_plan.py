@@ -86,7 +86,8 @@ def check_layer_plan(parameters, coding, images, fitted=None, *, streaming=False
     images : Collection
         The images.
     fitted : ndarray of shape (n_filters, h, w, n_channels), default=None
-        Filters of a previous fit, used as initial filters instead of ``init``.
+        Filters of a previous fit, used as initial filters instead of ``init``. A stream, which
+        continues them anyway, only takes their size from them.
     streaming : bool, default=False
         Whether the images are a batch of a stream, for which ``max_iter`` is ignored, and ``lam``
         is already in the units of ``lam_scale``.
@@ -100,11 +101,12 @@ def check_layer_plan(parameters, coding, images, fitted=None, *, streaming=False
     """
     n_channels = images.n_channels
     n_filters = check_integer("n_filters", parameters.n_filters, min_val=1)
-    filter_size = check_filter_size(parameters.filter_size, images.sizes.max(axis=0))
+    size = images.sizes.max(axis=0)
+    filter_size = check_filter_size(parameters.filter_size, size, fitted=fitted)
     shape = n_filters, *filter_size, n_channels
     connectivity = check_connectivity(parameters.connectivity, n_filters, n_channels)
     first = None
-    if fitted is not None:
+    if fitted is not None and not streaming:
         name = "filters_ of the previous fit"
         first = _first_filters(name, fitted, shape, connectivity, images.dtype)
     elif parameters.init is not None:

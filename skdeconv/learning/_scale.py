@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeconv._utils.scores import means_of_known
+from skdeconv._utils.scores import centred, means_of_known
 from skdeconv._utils.validation import check_in
 from skdeconv._utils.warnings import warn
 from skdeconv.inference import largest_patch_norms
@@ -35,7 +35,8 @@ def lam_unit(estimator, images, filter_size) -> float:
     -------
     unit : float
         1 for "absolute". For "median" the median of ``lam_min`` over the images, at most 200 of
-        them, that are not zero; 1 if all are.
+        them, that are not zero; 1 if all are. Where low-frequency maps represent the mean, it is
+        subtracted first.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def lam_unit(estimator, images, filter_size) -> float:
     """
     if check_in("lam_scale", estimator.lam_scale, ["absolute", "median"]) == "absolute":
         return 1.0
-    return _median_lam_min(_sample(images, _OF_UNIT), filter_size) or 1.0
+    centre = bool(getattr(estimator, "low_frequency", False))
+    return _median_lam_min(_sample(images, _OF_UNIT), filter_size, centre) or 1.0
 
 
 def warn_of_scale(images, coding, filter_size) -> None:
@@ -63,16 +65,14 @@ def warn_of_scale(images, coding, filter_size) -> None:
     if not _is_checked(images):
         return
     stacks, words = _sample(images, _CHECKED), []
-    if getattr(coding, "smoothness", None) is not None:
-        # Low-frequency maps represent the mean.
-        stacks = [stack - means_of_known(stack) for stack in stacks]
-    elif images.sizes.min() > 1 and _mean_exceeds_contrast(stacks):
+    centre = getattr(coding, "smoothness", None) is not None
+    if not centre and images.sizes.min() > 1 and _mean_exceeds_contrast(stacks):
         words.append(
             "The mean of the images exceeds their standard deviation, so that filters represent "
             "brightness instead of structure, slowly. Normalise photos by skdeconv.preprocessing."
             "LocalContrastNormalizer, or set low_frequency=True if the estimator has it."
         )
-    unit = _median_lam_min(stacks, filter_size)
+    unit = _median_lam_min(stacks, filter_size, centre)
     if unit and coding.weight > _FAR_ABOVE * unit:
         words.append(
             f"lam={coding.lam:.3g} is {coding.weight / unit:.0f} times the median lam_min of the "
@@ -106,8 +106,12 @@ def _sample(images, most):
     return [images.stack(slice(i, i + 1)) for i in chosen.tolist()]
 
 
-def _median_lam_min(stacks, filter_size):
-    """Median of ``lam_min`` of the images that are not zero; 0 if all are."""
+def _median_lam_min(stacks, filter_size, centre):
+    """Median of ``lam_min`` of the images that are not zero; 0 if all are.
+
+    ``centre`` is whether the mean is subtracted first, since low-frequency maps represent it.
+    """
+    stacks = [centred(stack) for stack in stacks] if centre else stacks
     largest = [largest_patch_norms(zeros_for_nan(stack), *filter_size)[0] for stack in stacks]
     values = [1 / norm for norm in largest if norm > 0]
     return float(np.median(values)) if values else 0.0

@@ -54,7 +54,7 @@ def learn_from_batch(parameters, coding, images, filters=None, stream=None, of="
     of : str, default=""
         Names the layer in messages, such as " of layer 2".
     """
-    plan = check_layer_plan(parameters, coding, images, streaming=True)
+    plan = check_layer_plan(parameters, coding, images, filters, streaming=True)
     check_statistics("partial_fit", plan.shape)
     if filters is not None and filters.shape != plan.shape:
         raise ValueError(

@@ -124,3 +124,16 @@ def test_own_calls_do_not_depend_on_the_configuration():
         layer = clone(LAYER).fit(X)
         assert layer.inverse_transform(layer.transform(X)).shape == X.shape
         assert layer.score(X) == clone(LAYER).fit(X).score(X)
+
+
+class Scaled(PixelFeatures):
+    """A subclass whose ``transform`` takes more arguments."""
+
+    def transform(self, X, factor=1, *, offset=0):
+        return factor * super().transform(X) + offset
+
+
+def test_subclasses_may_take_more_arguments():
+    features = Scaled(LAYER).fit(X)
+    expected = 3 * PixelFeatures(LAYER).fit(X).transform(X) + 2
+    np.testing.assert_array_equal(features.transform(X, 3, offset=2), expected)

@@ -303,6 +303,13 @@ def test_functions_of_other_modules_count_by_their_code_alone(hash_with):
         assert hash_with("prepare", steps, HELPERS.replace("STEP = 2", "STEP = 3")) == old
 
 
+def test_constants_read_from_other_modules_count(hash_with):
+    steps = "import helpers, os\ndef prepare(image): return image * helpers.STEP"
+    old = hash_with("prepare", steps)
+    assert hash_with("prepare", steps, HELPERS.replace("STEP = 2", "STEP = 3")) != old
+    hash_with("prepare", steps + " if os.environ else image")  # has an identity
+
+
 def test_hashes_do_not_depend_on_the_process(root, tmp_path, hash_with):
     (tmp_path / "steps.py").write_text(STEPS)
     (tmp_path / "helpers.py").write_text(HELPERS)

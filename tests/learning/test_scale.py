@@ -60,6 +60,25 @@ def test_multiples_are_the_product(make):
     assert clone(relative).fit(X).lam_scale_ == unit
 
 
+@pytest.mark.parametrize("make", [layer, net])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_the_mean_has_no_scale_beside_low_frequency_maps(make, n_channels):
+    images = images_of(12, 14, n_channels, n_samples=5, random_state=0)
+    images[1, :3] = np.nan
+    rest = images - np.nanmean(images, axis=(1, 2), keepdims=True)
+    expected = np.median(lam_min(rest, filter_size=3))
+    estimator = make(low_frequency=True)
+    assert estimator.fit(images).lam_scale_ == pytest.approx(expected)
+    raised = images + 100
+    assert estimator.fit(raised).lam_scale_ == pytest.approx(expected)
+    assert estimator.to_maps(estimator.transform(raised)).any()
+
+
+@pytest.mark.filterwarnings("ignore::skdeconv.exceptions.ZeroMapsWarning")
+def test_constant_images_have_no_scale_beside_low_frequency_maps():
+    assert layer(low_frequency=True).fit(np.full((3, 8, 8), 0.1)).lam_scale_ == 1.0
+
+
 def test_streams_keep_the_first_scale():
     stream = layer().partial_fit(X)
     unit = stream.lam_scale_
@@ -91,6 +110,23 @@ def caught(estimator, images):
         warnings.simplefilter("always")
         estimator.fit(images)
     return [str(one.message) for one in found if one.category is UserWarning]
+
+
+@pytest.mark.parametrize("kind", [DeconvNetLayer, HierarchicalDeconvNet])
+def test_the_first_call_of_a_stream_warns_once(kind):
+    stream = kind(**(CHEAP if kind is DeconvNetLayer else QUICK_NET | {"inference_max_iter": 2}))
+    with pytest.warns(UserWarning, match="LocalContrastNormalizer") as caught:
+        stream.partial_fit(PHOTO)
+    assert sum(one.category is UserWarning for one in caught) == 1
+    stream.partial_fit(PHOTO)
+
+
+def test_one_warning_where_the_layout_is_doubtful_too():
+    signals = 100 + images_of(2, 600, n_samples=3, random_state=0)
+    with pytest.warns(UserWarning, match="as_signals") as caught:
+        DeconvNetLayer(**CHEAP).partial_fit(signals)
+    (message,) = [str(one.message) for one in caught if one.category is UserWarning]
+    assert "as_signals" in message
 
 
 @pytest.mark.parametrize("images", [PHOTO, PHOTO / 255.0, [PHOTO[0]]])

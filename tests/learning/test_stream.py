@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from skdeconv import DeconvNetLayer, HierarchicalDeconvNet
+from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet
 from skdeconv.datasets import make_sparse_images
 from skdeconv.exceptions import ZeroMapsWarning
 from skdeconv.learning import LayerLearner
@@ -27,6 +27,10 @@ def net_of(**options):
     )
 
 
+def adaptive_of(**options):
+    return AdaptiveDeconvNet((2, 2), 3, pooling=None, random_state=0, **options)
+
+
 def costs(layer, images=IMAGES):
     """Mean cost of images, their maps inferred anew."""
     # As the solver reports them: tests/inference hold it to the definition.
@@ -42,6 +46,31 @@ def test_as_many_passes_come_to_what_fit_comes_to(options):
             streamed.partial_fit(batch)
     assert costs(streamed) <= 1.01 * costs(fitted)
     assert streamed.n_iter_ == len(streamed.cost_) == 25
+
+
+SIGNALS = make_sparse_images(6, (1, 50), n_filters=2, filter_size=5, random_state=0).images
+COLUMNS = SIGNALS.transpose(0, 2, 1)
+KINDS = {"images": IMAGES[:6, :10, :10], "signals": SIGNALS, "columns": COLUMNS}
+
+
+def shapes_of(model):
+    """Shapes of the filters of each layer of a layer or net."""
+    layers = getattr(model, "layers_", [model])
+    filters = [one.filters_ for one in layers]
+    return [one.shape for one in (filters[0] if isinstance(filters[0], list) else filters)]
+
+
+@pytest.mark.filterwarnings("ignore::skdeconv.exceptions.ZeroMapsWarning")
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("later", KINDS)
+@pytest.mark.parametrize("make", [layer_of, net_of, adaptive_of])
+def test_an_integer_keeps_the_size_of_the_first_images(make, first, later):
+    model = make(max_iter=1, output="maps").fit(KINDS[first])
+    expected = shapes_of(model)
+    if hasattr(model, "partial_fit"):
+        assert shapes_of(model.partial_fit(KINDS[later])) == expected
+    model.set_params(warm_start=True, lam_scale="median").fit(KINDS[later])
+    assert shapes_of(model) == expected
 
 
 def test_it_goes_on_from_a_fit():
