@@ -109,6 +109,8 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         Whether ``lam`` is the weight itself, or a multiple of the median of
         :func:`skdeconv.lam_min` over the images seen in ``fit``, at most 200 of them. With "median"
         one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255.
+        It is used by ``fit`` alone: afterwards ``lam`` is in units of ``lam_scale_``, also if
+        ``lam_scale`` is changed by ``set_params``.
     inference : {"fista", "ista", "coordinate_descent"}, per layer, default="fista"
         Algorithm of inference. "ista" is that of [1]_: gradient step, pooling, shrinkage and
         unpooling. "fista" adds momentum. "coordinate_descent" solves layers 1 and 2 without
@@ -403,7 +405,9 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         Returns
         -------
         images : ndarray or list of ndarray
-            The reconstructions, in the layout seen in ``fit``: rows, a stack or a list.
+            The reconstructions. Rows of codes return to the layout seen in ``fit``: rows, a stack
+            or a list. Dense maps return to a stack, or to rows if ``fit`` saw rows of that size. A
+            list of maps, and codes of images of different sizes, return to a list.
 
         Raises
         ------

@@ -73,6 +73,8 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         the first layer; those above do not depend on the scale of the images. With
         ``low_frequency`` the mean of each image and channel is subtracted first, since the
         low-frequency maps represent it.
+        It is used by ``fit`` alone: afterwards ``lam`` is in units of ``lam_scale_``, also if
+        ``lam_scale`` is changed by ``set_params``.
     p : float, per layer, default=1.0
         Exponent of the sparsity term, 0 < p <= 1.
     positive : bool, per layer, default=False

@@ -64,6 +64,8 @@ class DeconvNetLayer(BaseDeconvNet):
         one value of ``lam`` serves images in any units, such as photos in 0..1 and in 0..255. With
         ``low_frequency`` the mean of each image and channel is subtracted first, since the
         low-frequency maps represent it.
+        It is used by ``fit`` alone: afterwards ``lam`` is in units of ``lam_scale_``, also if
+        ``lam_scale`` is changed by ``set_params``.
     p : float, default=1.0
         Exponent of the sparsity term, 0 < p <= 1. At 1 inference is convex and certified by the
         duality gap; smaller values give sparser maps, at a local minimum.
@@ -103,7 +105,9 @@ class DeconvNetLayer(BaseDeconvNet):
         Number of images between two updates of the filters. "auto" stands for about 10,000 pixels,
         with at least ten updates per pass; images above 100,000 pixels are then visited in windows
         of about 10,000, which are coded separately and have their own kept maps. None stands for
-        all images: the cost then never rises from pass to pass.
+        all images: the cost then never rises from pass to pass. The windows of one image of an
+        ``ImageFolder`` or another lazy sequence are visited together, those of lists and stacks in
+        any order, so the filters learned from large images depend on the container.
     forgetting : float, default=100.0
         At update t, the statistics of earlier maps are weighted by (1 - 1/t)^``forgetting``, since
         early maps belong to poor filters. 0 weights all equally. About 10,000 pixels are remembered
