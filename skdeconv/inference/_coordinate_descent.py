@@ -16,9 +16,9 @@ from skdeconv.inference._working_set import WorkingSet
 # are not removed.
 _SWEEPS = 10
 _SMOOTHING = np.geomspace(1e-2, 1e-3, 8)
-# Multiples of the tolerance up to which another local scaling of the residual may be enough, one
-# for each scaling.
-_SCALINGS = (4, 2)
+# Maximum number of local scalings of a residual, and the multiple of the tolerance up to which the
+# gap after one of them makes another worth while.
+_SCALINGS, _NEARLY = 2, 4
 
 
 class CoordinateDescent(Solver):
@@ -112,21 +112,21 @@ def _certified(working, cost_before, dual, n_rounds) -> _Certified:
 
 def _tightened(state, tol) -> _Certified:
     """Improve the lower bounds of images that may be finished by locally scaled residuals."""
-    residual, score, dual, cost = state.working.residual, state.score, state.dual, state.cost
+    cost, dual = state.cost, state.dual.copy()
     # An image whose cost has just fallen by more than the tolerance is hardly finished.
-    left = (state.gap > tol) & (state.cost_before - cost <= tol * cost)
-    for nearly in _SCALINGS:
-        some = np.flatnonzero(left)
+    some = np.flatnonzero((state.gap > tol) & (state.cost_before - cost <= tol * cost))
+    residual, score = state.working.residual[some], state.score[some]
+    for _ in range(_SCALINGS):
         if not len(some):
             break
         problem = state.working.problem.select(some)
-        shrunk = scaled_locally(problem, residual[some], score[some])
-        found, _ = problem.best(shrunk)
-        dual, residual, score = dual.copy(), residual.copy(), score.copy()
-        dual[some] = np.maximum(dual[some], dual_value(problem, shrunk, found.max(axis=(1, 2))))
-        residual[some], score[some] = shrunk, found
-        gap = relative_gap(cost, dual)
-        left &= (gap > tol) & (gap <= nearly * tol)
+        residual = scaled_locally(problem, residual, score)
+        score, _ = problem.best(residual)
+        found = dual_value(problem, residual, score.max(axis=(1, 2)))
+        dual[some] = np.maximum(dual[some], found)
+        gap = relative_gap(cost[some], dual[some])
+        left = (gap > tol) & (gap <= _NEARLY * tol)
+        some, residual, score = some[left], residual[left], score[left]
     return replace(state, dual=dual, gap=relative_gap(cost, dual))
 
 

@@ -55,7 +55,10 @@ class _Builder:
         return self.builder.fadd(first, second, flags=_FLAGS)
 
     def zeros(self):
-        return cgutils.alloca_once_value(self.builder, ir.Constant(self.vector, [0.0] * LANES))
+        """Place of a sum, which is zero here, also in the next pass of a loop around."""
+        total = cgutils.alloca_once(self.builder, self.vector)
+        self.builder.store(ir.Constant(self.vector, [0.0] * LANES), total)
+        return total
 
     def accumulate(self, product, total):
         self.builder.store(self.plus(self.builder.load(total), product), total)
@@ -120,7 +123,6 @@ def dot(typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, wid
         of_image = write.start(image, image_, pixel_)
         planes = write.start(places, places_, ir.Constant(_I64, 0)), begin_, end_
         total = write.zeros()
-        builder.store(ir.Constant(write.vector, [0.0] * LANES), total)
 
         def body(in_filter, in_image):
             one, other = write.load(of_filter, in_filter), write.load(of_image, in_image)
@@ -194,7 +196,6 @@ def energy_known(typing, taps, tap, known, pixel, places, begin, end, stride, n_
         of_known = write.start(known, known_, pixel_)
         planes = write.start(places, places_, ir.Constant(_I64, 0)), begin_, end_
         total = write.zeros()
-        builder.store(ir.Constant(write.vector, [0.0] * LANES), total)
 
         def body(in_filter, in_image):
             one = write.load(of_filter, in_filter)
@@ -224,8 +225,6 @@ def correlate_tile(
         planes = write.start(places, places_, ir.Constant(_I64, 0))
         one = ir.Constant(_I64, 1)
         totals = [write.zeros() for _ in range(VECTORS)]
-        for total in totals:
-            builder.store(ir.Constant(write.vector, [0.0] * LANES), total)
         mul, plus = builder.mul, builder.add
         with cgutils.for_range_slice(builder, begin_, end_, one) as (plane, _):
             in_filter = mul(mul(builder.sub(plane, begin_), n_rows_), width_)
