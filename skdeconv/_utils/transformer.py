@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
+from importlib import import_module
 from typing import Self
 
 from sklearn import get_config
@@ -19,7 +20,9 @@ class Transformer(TransformerMixin):
     checked when it is loaded. The loaded transformer does not contain the version.
 
     ``transform`` returns a data frame if this is configured and its result is rows. Maps and images
-    are never converted, so that a pipeline whose steps exchange maps works with any configuration.
+    do not become data frames, so that a pipeline whose steps exchange maps works with any
+    configuration. With pandas output, those of a Series or a data frame keep its index: dense ones
+    are returned as a Series, and a ``SparseMaps`` has it as its attribute ``index``.
 
     Warns
     -----
@@ -45,7 +48,9 @@ class Transformer(TransformerMixin):
     def set_output(self, *, transform: str | None = None) -> Self:
         """Set the container of rows that ``transform`` and ``fit_transform`` return.
 
-        Maps and images, which are not rows, are returned unchanged.
+        Maps and images, which are not rows, do not become data frames. With "pandas" those of a
+        Series or a data frame keep its index: dense ones are returned as a Series, and a
+        ``SparseMaps`` has it as its attribute ``index``.
 
         Parameters
         ----------
@@ -78,15 +83,35 @@ def _rows_in_container(transform):
         result = transform(self, X, *args, **kwargs)
         default = get_config()["transform_output"]
         kind = getattr(self, "_sklearn_output_config", {}).get("transform", default)
-        if kind == "default" or getattr(result, "ndim", None) != 2:
+        if kind == "default":
             return result
-        # The index of X is that of the rows, unless these are pixels.
-        index_of = X if _num_samples(X) == result.shape[0] else None
-        # Old versions of scikit-learn keep the index of frames alone.
-        index_of = index_of.to_frame() if hasattr(index_of, "to_frame") else index_of
-        return _Rows(result, self).set_output(transform=kind).transform(index_of)
+        # The index of X is that of the result, unless this is one row per pixel.
+        index = _index_of(X) if _num_samples(X) == _num_samples(result) else None
+        if getattr(result, "ndim", None) == 2:
+            return _in_frame(result, self, kind, index)
+        return result if index is None or kind != "pandas" else _in_series(result, index)
 
     return wrapped
+
+
+def _index_of(X):
+    """Index of a pandas container, or of maps that were computed from one; otherwise None."""
+    return X.index if hasattr(X, "iloc") or hasattr(X, "map_shapes") else None
+
+
+def _in_frame(rows, estimator, kind, index):
+    """Convert rows to a data frame, as scikit-learn does."""
+    if index is not None:
+        index = import_module("pandas").DataFrame(index=index)
+    return _Rows(rows, estimator).set_output(transform=kind).transform(index)
+
+
+def _in_series(images, index):
+    """Convert images or dense maps to a Series; sparse maps get the index as an attribute."""
+    if hasattr(images, "map_shapes"):
+        images.index = index
+        return images
+    return import_module("pandas").Series(list(images), index=index)
 
 
 class _Rows(TransformerMixin):

@@ -17,6 +17,9 @@ class SparseMaps:
     low_frequency : list of ndarray of shape (height, width, n_channels), default=None
         Low-frequency maps of each image, which ``inverse_transform`` adds; None if there are none.
         Their size is that of the maps of the first layer.
+    index : pandas.Index, default=None
+        Labels of the images. ``transform`` sets it for images of a Series or a data frame if the
+        output is configured to be pandas, and the rows computed from the maps have it again.
 
     Attributes
     ----------
@@ -40,11 +43,15 @@ class SparseMaps:
     (6, 6)
     """
 
-    def __init__(self, maps: list, map_shapes: list, low_frequency: list | None = None):
+    def __init__(self, maps: list, map_shapes: list, low_frequency: list | None = None, index=None):
         if low_frequency is not None and len(low_frequency) != len(maps):
             raise ValueError(
                 "maps and low_frequency must have the same length, got "
                 f"{len(maps)} and {len(low_frequency)}."
+            )
+        if index is not None and len(index) != len(maps):
+            raise ValueError(
+                f"maps and index must have the same length, got {len(maps)} and {len(index)}."
             )
         if len(maps) != len(map_shapes):
             raise ValueError(
@@ -59,6 +66,7 @@ class SparseMaps:
         self.maps = list(maps)
         self.map_shapes = [tuple(shape) for shape in map_shapes]
         self.low_frequency = None if low_frequency is None else list(low_frequency)
+        self.index = index
 
     @property
     def shape(self) -> tuple[int]:
@@ -84,6 +92,7 @@ class SparseMaps:
             [self.maps[i] for i in chosen],
             [self.map_shapes[i] for i in chosen],
             None if low_frequency is None else [low_frequency[i] for i in chosen],
+            None if self.index is None else self.index[chosen],
         )
 
     def to_dense(self):

@@ -1,4 +1,4 @@
-"""Data frames of rows alone: maps and images pass unchanged, whatever is configured."""
+"""Data frames of rows alone: maps and images keep the index of pandas, and are never frames."""
 
 import numpy as np
 import pandas as pd
@@ -6,6 +6,7 @@ import pytest
 from reference.quick import QUICK, QUICK_NET
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
@@ -96,6 +97,56 @@ def test_the_index_is_kept():
     assert list(pixels.index) == list(range(X.size))
     one = PixelFeatures(LAYER).set_output(transform="pandas").fit(series)
     assert list(one.transform(series[:1]).index) == list(range(144))
+
+
+FORMS = {"dense": {}, "sparse": {"sparse_output": True}, "low frequency": {"low_frequency": True}}
+
+
+@pytest.mark.parametrize("images", [X, MIXED], ids=["equal", "mixed"])
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_of_maps_keep_the_index(form, images):
+    layer = clone(LAYER).set_params(output="maps", **FORMS[form])
+    pooled = make_pipeline(layer, SpatialPyramid())
+    expected = clone(pooled).fit_transform(list(images))
+    frame = pd.DataFrame({"image": list(images), "age": np.arange(6.0)}, index=list("fcadbe"))
+    columns = ColumnTransformer([("im", pooled, ["image"]), ("num", "passthrough", ["age"])])
+    with config_context(transform_output="pandas"):
+        joined = columns.fit_transform(frame)
+        of_series = clone(pooled).fit_transform(frame["image"])
+        some = columns.transform(frame.iloc[[3, 1]])
+    np.testing.assert_array_equal(joined.to_numpy()[:, :-1], expected)
+    np.testing.assert_array_equal(joined["num__age"], frame["age"])
+    assert list(joined.index) == list(of_series.index) == list(frame.index)
+    np.testing.assert_allclose(some, joined.iloc[[3, 1]], atol=1e-6)
+    assert list(some.index) == ["d", "c"]
+
+
+def test_maps_of_a_series_are_a_series():
+    series = pd.Series(list(X), index=list("fedcba"))
+    layer = clone(LAYER).set_params(output="maps").set_output(transform="pandas").fit(series)
+    maps, expected = layer.transform(series), clone(layer).set_output(transform="default")
+    expected = expected.fit(X).transform(X)
+    assert isinstance(maps, pd.Series)
+    assert list(maps.index) == list("fedcba")
+    np.testing.assert_array_equal(np.stack(maps.to_list()), expected)
+    np.testing.assert_allclose(
+        np.stack(layer.inverse_transform(maps)), layer.inverse_transform(expected)
+    )
+    np.testing.assert_array_equal(np.stack(layer.to_maps(maps)), expected)
+    sparse = layer.set_params(sparse_output=True).transform(series)
+    assert list(sparse.index) == list("fedcba")
+    assert list(sparse[[4, 0]].index) == list("bf")
+    assert layer.transform(X).index is None
+    with pytest.raises(ValueError, match="maps and index must have the same length"):
+        SparseMaps(sparse.maps, sparse.map_shapes, index=sparse.index[:2])
+
+
+def test_images_of_a_series_are_a_series():
+    normalizer = LocalContrastNormalizer().set_output(transform="pandas")
+    series = pd.Series(list(X), index=list("fedcba"))
+    images = normalizer.fit_transform(series)
+    assert list(images.index) == list("fedcba")
+    np.testing.assert_array_equal(np.stack(images.to_list()), normalizer.transform(X))
 
 
 def test_set_output_is_kept_and_undone():
