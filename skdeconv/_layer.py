@@ -387,7 +387,8 @@ class DeconvNetLayer(BaseDeconvNet):
         Raises
         ------
         TypeError, ValueError
-            If ``filters`` are not finite numbers of this shape, or a parameter is invalid.
+            If ``filters`` are not finite numbers of this shape, a filter is zero, or a parameter is
+            invalid or determined by the filters.
 
         Examples
         --------
@@ -398,7 +399,13 @@ class DeconvNetLayer(BaseDeconvNet):
         >>> layer.transform(np.eye(8)[None]).shape
         (1, 8, 9, 2)
         """
-        filters = check_any_filters("filters", filters)
+        given = sorted({"n_filters", "filter_size", "init", "max_iter"} & params.keys())
+        if given:
+            raise TypeError(f"{given[0]} is determined by filters; pass the other parameters only.")
+        # A copy, since filters may be changed where they come from.
+        filters = check_any_filters("filters", filters).copy()
+        if not filters.any(axis=(1, 2, 3)).all():
+            raise ValueError("filters must not be zero, but at least one of them is.")
         n_filters, h, w, n_channels = filters.shape
         layer = cls(n_filters, (h, w), init=filters, max_iter=0, **params)
         shape = check_image_shape(layer.image_shape)

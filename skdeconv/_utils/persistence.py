@@ -15,7 +15,8 @@ from skdeconv.exceptions import VersionWarning
 _VERSION, _PATHS = "_skdeconv_version", "_skdeconv_paths"
 
 #: Names for ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the estimators and solvers of the
-#: package, and the kernel of a classifier. skops trusts all other types in their files by default.
+#: package, the kernel of a classifier, and the scorer of a search. skops trusts all other types in
+#: files of estimators of the package by default.
 SKOPS_TRUSTED = [
     "skdeconv._adaptive.AdaptiveDeconvNet",
     "skdeconv._hierarchical.HierarchicalDeconvNet",
@@ -29,6 +30,7 @@ SKOPS_TRUSTED = [
     "skdeconv.inference._coordinate_descent.CoordinateDescent",
     "skdeconv.inference._fista.Fista",
     "skdeconv.inference._half_quadratic.HalfQuadratic",
+    "skdeconv.model_selection._held_out.HeldOutPixels",
     "skdeconv.preprocessing._normalizer.LocalContrastNormalizer",
     "skdeconv.preprocessing._signals.AsSignals",
 ]

@@ -6,11 +6,14 @@ from functools import wraps
 from importlib import import_module
 from typing import Self
 
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import _num_samples
 
 from skdeconv._utils.persistence import loaded_state, saved_state
+from skdeconv._utils.warnings import one_trap
 
 
 class Transformer(TransformerMixin):
@@ -44,6 +47,26 @@ class Transformer(TransformerMixin):
         super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
         if "transform" in vars(cls):
             cls.transform = _rows_in_container(cls.transform)
+
+    def fit_transform(self, X: ArrayLike, y=None, **fit_params) -> np.ndarray:
+        """Fit to X, then transform it.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame or list
+            What ``fit`` and ``transform`` take.
+        y : array-like of shape (n_samples,), default=None
+            Labels, which are passed to ``fit``.
+        **fit_params : dict
+            Further parameters of ``fit``.
+
+        Returns
+        -------
+        X_new : ndarray
+            What ``transform`` returns.
+        """
+        with one_trap():
+            return super().fit_transform(X, y, **fit_params)
 
     def set_output(self, *, transform: str | None = None) -> Self:
         """Set the container of rows that ``transform`` and ``fit_transform`` return.

@@ -19,6 +19,7 @@ from skdeconv._utils.parameters import check_jobs, thawed
 from skdeconv._utils.rollback import restored_on_failure
 from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_integer, check_seed, check_verbose
+from skdeconv._utils.warnings import one_trap
 from skdeconv.features._batches import (
     check_batch_size,
     check_samples,
@@ -156,7 +157,7 @@ class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
         step = context.subcontext(task_name="fit-transformer")
         step.call_on_fit_task_begin(**data)
         # As in transform: steps that were fitted on frames would warn of arrays.
-        with step.propagate_callback_context(transformer), _arrays():
+        with step.propagate_callback_context(transformer), _arrays(), one_trap():
             transformer.fit(sample, labels)
         self.transformer_ = transformer
         step.call_on_fit_task_end(**data, reconstruction_attributes={})
@@ -187,6 +188,8 @@ class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
         -----
         ConvergenceWarning, ZeroMapsWarning
             The warnings of ``transformer``, for each batch. Worker processes print theirs.
+        UserWarning
+            If the layout of X was probably meant differently; once.
         """
         check_is_fitted(self)
         self._check_parameters()
@@ -289,7 +292,8 @@ def _rows_of_batch(transformer, parts, first):
     rows = []
     for part in parts:
         try:
-            rows.append(_checked_rows(transformer.transform(part), _num_samples(part)))
+            with one_trap(issued=first > 0):
+                rows.append(_checked_rows(transformer.transform(part), _num_samples(part)))
         except Exception as error:
             error.add_note(f"Raised for a batch of images: X[0] in it is X[{first}].")
             raise

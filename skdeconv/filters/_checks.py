@@ -61,11 +61,11 @@ def check_connectivity(connectivity, n_filters, n_channels) -> np.ndarray | None
 
 def check_any_filters(name, filters) -> np.ndarray:
     """Check filters of any number and size; returns them as (n_filters, h, w, n_channels)."""
-    fault = f"The filters of {name} must be finite numbers"
-    filters = _as_filters(name, filters, "an array of filters", fault)
+    which = name if name == "filters" else f"The filters of {name}"
+    filters = _as_filters(name, filters, "an array of filters", f"{which} must be finite numbers")
     if filters.ndim != 4 or not filters.size:
         raise ValueError(
-            f"The filters of {name} must be of shape (n_filters, h, w, n_channels), got "
+            f"{which} must be of shape (n_filters, h, w, n_channels) or (n_filters, h, w), got "
             f"{filters.shape}."
         )
     return filters
@@ -77,7 +77,14 @@ def check_filters(name, filters, shape, dtype) -> np.ndarray:
     array = _as_filters(name, filters, wanted, f"{name} must be {wanted}")
     if array.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {array.shape}.")
-    return np.ascontiguousarray(array.transpose(0, 3, 1, 2)).astype(dtype)
+    with np.errstate(over="ignore"):
+        filters = np.ascontiguousarray(array.transpose(0, 3, 1, 2)).astype(dtype)
+    if not np.isfinite(filters).all():
+        raise ValueError(
+            f"{name} exceeds the range of {filters.dtype}, the dtype of the images; scale it, or "
+            "pass images in float64."
+        )
+    return filters
 
 
 def _as_filters(name, filters, wanted, fault):

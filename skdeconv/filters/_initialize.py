@@ -16,6 +16,9 @@ def normalized(filters, connectivity=None) -> np.ndarray:
     """Scale filters to unit norm over their connected channels; zero filters stay zero."""
     if connectivity is not None:
         filters = filters * connectivity[:, :, None, None]
+    # Powers of two change no digit, but squares of huge filters would overflow.
+    _, exponents = np.frexp(np.abs(filters).max(axis=(1, 2, 3)))
+    filters = np.ldexp(filters, -exponents[:, None, None, None])
     norms = np.linalg.norm(filters.reshape(len(filters), -1), axis=1)
     return (filters / np.where(norms > 0, norms, 1)[:, None, None, None]).astype(filters.dtype)
 

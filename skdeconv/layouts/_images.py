@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, validate_data
 
 from skdeconv._utils.validation import check_shape
-from skdeconv._utils.warnings import warn
+from skdeconv._utils.warnings import warn_of_trap
 from skdeconv.layouts._collection import Images, full_shape
 from skdeconv.layouts._containers import (
     array_of,
@@ -80,7 +80,7 @@ def check_images(estimator, X, *, image_shape=None, reset, allow_nan=True, power
     check_range(largest, images.dtype, power, learning=reset)
     images.trap = layout_trap(images, known_shape=not reset or image_shape is not None)
     if images.trap:
-        warn(images.trap, UserWarning)
+        warn_of_trap(images.trap)
     return images
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from skdeconv._utils.scores import centred, means_of_known
 from skdeconv._utils.validation import check_in
-from skdeconv._utils.warnings import warn
+from skdeconv._utils.warnings import warn, warn_of_trap
 from skdeconv.inference import largest_patch_norms
 from skdeconv.layouts import Images
 from skdeconv.operators import zeros_for_nan
@@ -81,7 +81,7 @@ def warn_of_scale(images, coding, filter_size) -> None:
         )
     if words:
         images.trap = " ".join(words)
-        warn(images.trap, UserWarning)
+        warn_of_trap(images.trap)
 
 
 def warn_of_dense_maps(images, coding, share) -> None:

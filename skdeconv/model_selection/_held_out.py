@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -158,10 +159,12 @@ class _WithHiddenPixels:
 def _unwrapped(estimator):
     """Transformers in front of the net of an estimator, and the net."""
     steps, net = [], thawed(estimator)
-    while isinstance(net, Pipeline) or hasattr(net, "best_estimator_"):
-        if hasattr(net, "best_estimator_"):
-            net = thawed(net.best_estimator_)
+    while isinstance(net, Pipeline | BaseSearchCV):
+        if isinstance(net, BaseSearchCV):
+            net = thawed(_best_of(net))
         else:
+            while len(net) > 1 and net[-1] in ("passthrough", None):
+                net = net[:-1]
             steps += [net[:-1]] if len(net) > 1 else []
             net = thawed(net[-1])
     if not hasattr(net, "_reconstructions"):
@@ -171,3 +174,15 @@ def _unwrapped(estimator):
             "images from inferred maps."
         )
     return steps, net
+
+
+def _best_of(search):
+    """The estimator that a search has fitted again, whose parameters were best."""
+    name = type(search).__name__
+    if not search.refit:
+        raise TypeError(
+            f"HeldOutPixels needs a fitted net, but a {name} with refit=False keeps none; pass "
+            "refit=True."
+        )
+    check_is_fitted(search, "best_estimator_")
+    return search.best_estimator_

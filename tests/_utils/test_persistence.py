@@ -36,6 +36,7 @@ from skdeconv.features import (
     histogram_intersection,
 )
 from skdeconv.inference import SOLVERS, CoordinateDescent, Fista, HalfQuadratic
+from skdeconv.model_selection import HeldOutPixels
 from skdeconv.preprocessing import AsSignals, LocalContrastNormalizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -230,6 +231,12 @@ def test_skops_loads_what_was_mapped_into_memory(fitted, tmp_path):
     assert all(isinstance(one, np.memmap) for one in mapped.filters_)
 
 
+def test_skops_loads_the_scorer():
+    io = pytest.importorskip("skops.io")
+    scorer = HeldOutPixels(0.2, random_state=3)
+    assert io.loads(io.dumps(scorer), trusted=SKOPS_TRUSTED) == scorer
+
+
 def test_files_of_paths_do_not_depend_on_the_system():
     path = Path("folder", "fit.npz")
     file = pickle.dumps(DeconvNetLayer(checkpoint=path))
@@ -259,15 +266,15 @@ def test_streams_go_on_from_files(name, form, tmp_path):
 
 def test_skops_needs_every_name_of_the_list(fitted):
     io = pytest.importorskip("skops.io")
-    files = [io.dumps(fitted(name)[0]) for name in CASES]
+    files = [io.dumps(one) for one in (HeldOutPixels(), *(fitted(name)[0] for name in CASES))]
     assert set().union(*(io.get_untrusted_types(data=one) for one in files)) == set(SKOPS_TRUSTED)
 
 
 def test_the_list_names_all_estimators():
     classes = public_estimators() | set(SOLVERS.values())
     found = {f"{one.__module__}.{one.__qualname__}" for one in classes}
-    kernel = f"{histogram_intersection.__module__}.histogram_intersection"
-    assert found | {kernel} == set(SKOPS_TRUSTED)
+    others = {f"{one.__module__}.{one.__name__}" for one in (histogram_intersection, HeldOutPixels)}
+    assert found | others == set(SKOPS_TRUSTED)
     assert sorted(SKOPS_TRUSTED) == SKOPS_TRUSTED
     assert {type(CASES[name][0]) for name in SINGLE} == public_estimators()
 

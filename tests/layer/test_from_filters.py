@@ -100,12 +100,32 @@ def test_streams_go_on_from_the_filters():
         (FILTERS, {"lam": -1}, ValueError, "lam"),
         (FILTERS, {"image_shape": (12, 12, 3)}, ValueError, "channels of the filters"),
         (FILTERS, {"lam_scale": "median"}, ValueError, "needs images"),
+        (FILTERS, {"max_iter": 3}, TypeError, "max_iter is determined by filters"),
+        (FILTERS, {"init": FILTERS}, TypeError, "init is determined by filters"),
         (FILTERS, {"n_filter": 3}, TypeError, "n_filter"),
     ],
 )
 def test_what_is_refused(filters, params, error, message):
     with pytest.raises(error, match=message):
         DeconvNetLayer.from_filters(filters, **params)
+
+
+def test_filters_are_copied():
+    filters = FILTERS.copy()
+    layer = DeconvNetLayer.from_filters(filters)
+    filters[:] = 0
+    np.testing.assert_array_equal(layer.init, FILTERS)
+    np.testing.assert_allclose(clone(layer).fit(X).filters_, layer.filters_)
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-250, 1e-310])
+def test_huge_and_tiny_filters_are_normalised(scale):
+    layer = DeconvNetLayer.from_filters(FILTERS * scale)
+    np.testing.assert_allclose(layer.filters_, DeconvNetLayer.from_filters(FILTERS).filters_, 1e-2)
+    np.testing.assert_allclose(np.linalg.norm(layer.filters_.reshape(len(FILTERS), -1), axis=1), 1)
+    if scale > 1:
+        with pytest.raises(ValueError, match="init exceeds the range of float32"):
+            DeconvNetLayer(3, (5, 4), init=FILTERS * scale).fit(X.astype(np.float32))
 
 
 def test_no_passes_need_filters():

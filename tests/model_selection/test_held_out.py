@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
@@ -189,6 +190,7 @@ def test_pixels_are_hidden_after_the_steps_of_a_pipeline():
             FrozenEstimator(pipeline),
             make_pipeline("passthrough", pipeline),
             make_pipeline(pipeline),
+            make_pipeline(pipeline, "passthrough", None),
             make_pipeline(pipeline[:-1], FrozenEstimator(pipeline[-1])),
         ):
             assert scorer(wrapped, X) == expected
@@ -219,13 +221,22 @@ def test_constant_images(value):
         (LocalContrastNormalizer(), "LocalContrastNormalizer"),
         (LogisticRegression(), "LogisticRegression"),
         (make_pipeline(NETS["layer"], LogisticRegression()), "LogisticRegression"),
-        (FrozenEstimator(make_pipeline(NETS["layer"], "passthrough")), "str"),
+        (make_pipeline("passthrough"), "str"),
     ],
 )
 def test_estimators_that_do_not_reconstruct(estimator, kind):
     message = f"HeldOutPixels scores a DeconvNetLayer.* got {kind}, which does not reconstruct"
     with pytest.raises(TypeError, match=message):
         HeldOutPixels()(estimator, GREY)
+
+
+def test_searches_without_a_net():
+    search = GridSearchCV(NETS["layer"], {"lam": [2.0, 5.0]}, scoring=HeldOutPixels(), cv=2)
+    with pytest.raises(NotFittedError, match="This GridSearchCV instance is not fitted yet"):
+        HeldOutPixels()(search, GREY)
+    search.set_params(refit=False).fit(GREY)
+    with pytest.raises(TypeError, match="a GridSearchCV with refit=False keeps none"):
+        HeldOutPixels()(search, GREY)
 
 
 def test_faults_of_estimator_and_images():
