@@ -10,10 +10,12 @@ import numpy as np
 _LEAST_SIDE, _LEAST_PIXELS = 32, 1000
 # Most channels that are looked for on another axis than the last of four.
 _MOST_CHANNELS, _LONG = 8, 100
-# Median correlation of consecutive rows of a photo, and how far it is above that of random rows.
+# Median correlation of consecutive rows of a photo, or of its channels, and how far that of rows is
+# above that of random rows.
 _CORRELATION, _MARGIN = 0.75, 0.4
-# Number of pairs of rows that are compared, and the largest shift between copies.
-_PAIRS, _SHIFTS = 64, 64
+# Number of pairs of rows that are compared, largest shift between copies, and the number of pixels
+# along each axis by which channels are compared.
+_PAIRS, _SHIFTS, _FEW = 64, 64, 64
 
 
 def layout_trap(images, *, known_shape: bool) -> str | None:
@@ -32,7 +34,7 @@ def layout_trap(images, *, known_shape: bool) -> str | None:
         How X is read, and what to do if that was not meant.
     """
     if images.layout == "stack":
-        return _trap_of_stack(images.source.shape)
+        return _trap_of_stack(images.source)
     if images.layout == "rows" and not known_shape:
         return _trap_of_rows(images.source)
     if images.layout == "list" and len(images.image_shape) == 2:
@@ -40,7 +42,8 @@ def layout_trap(images, *, known_shape: bool) -> str | None:
     return None
 
 
-def _trap_of_stack(shape):
+def _trap_of_stack(X):
+    shape = X.shape
     n, *middle, last = shape
     images = f"{n} image{'s' * (n != 1)}"
     large = min(n, middle[0]) >= _LEAST_SIDE and n * middle[0] >= _LEAST_PIXELS
@@ -58,6 +61,12 @@ def _trap_of_stack(shape):
             f"X of shape {shape} is read as {images} of {middle[0]} x {last} pixels. If it holds "
             f"signals of {channels} channels, pass "
             f'skdeconv.preprocessing.as_signals(X, channels="{where}").'
+        )
+    if len(shape) == n == 3 and _are_channels(X):
+        return (
+            f"X of shape {shape} is read as 3 images of {middle[0]} x {last} pixels, which are as "
+            "similar as the channels of a photo. If it is a single photo with the channels first, "
+            "pass X.transpose(1, 2, 0)[None]."
         )
     if len(shape) == 4:
         channels, height = middle
@@ -134,6 +143,15 @@ def _is_photo(X):
     of_any = _correlation(X[random[0]], X[random[1] % n_rows])
     alike = _correlation(X[first], X[first + 1]) > max(_CORRELATION, of_any + _MARGIN)
     return alike and not _are_shifted(X[first], X[first + 1])
+
+
+def _are_channels(X):
+    """Whether images are large, and as similar to each other as the channels of a photo."""
+    _, height, width = X.shape
+    if min(height, width) < _LEAST_SIDE or height * width < _LEAST_PIXELS:
+        return False
+    few = X[:, :: math.ceil(height / _FEW), :: math.ceil(width / _FEW)].reshape(len(X), -1)
+    return _correlation(few[:-1], few[1:]) > _CORRELATION
 
 
 def _correlation(some, others):

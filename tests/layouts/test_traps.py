@@ -28,6 +28,10 @@ WARN = {
     "a square grey photo": (PHOTO[:200, :200, 0] / 255, r"those of a photo.*X\[None\]"),
     "channels first": (NOISE((5, 3, 40, 50)), r"X.transpose\(0, 2, 3, 1\)"),
     "one channel first": (NOISE((5, 1, 40, 40)), r"X.transpose\(0, 2, 3, 1\)"),
+    "a colour photo with channels first": (
+        PHOTO.transpose(2, 0, 1),
+        r"3 images of 214 x 320 pixels.*X.transpose\(1, 2, 0\)\[None\]",
+    ),
     "signals with channels first": (NOISE((20, 3, 500)), r'as_signals\(X, channels="first"\)'),
     "one signal with channels first": (NOISE((1, 3, 500)), r"is read as 1 image of 3 x 500"),
     "signals with channels last": (NOISE((20, 500, 2)), r'as_signals\(X, channels="last"\)'),
@@ -44,6 +48,9 @@ WARN = {
 SILENT = {
     "grey photos": NOISE((5, 40, 50)),
     "colour photos": PHOTO[None],
+    "three grey photos": np.stack([PHOTO[:100, x : x + 100, 0] for x in (0, 100, 200)]),
+    "three constant images": np.ones((3, 40, 40)),
+    "a small photo with channels first": PHOTO[:20, :20].transpose(2, 0, 1),
     "a list of photos": [NOISE((40, 50)), NOISE((35, 300))],
     "a list of narrow images of several heights": [NOISE((3, 500)), NOISE((4, 500))],
     "a list of images, some of them narrow": [NOISE((3, 500)), NOISE((60, 500))],
