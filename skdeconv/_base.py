@@ -96,9 +96,10 @@ class BaseDeconvNet(CallbackSupportMixin, Transformer, BaseEstimator):
         Returns
         -------
         images : ndarray or list of ndarray
-            The reconstructions. Rows of codes return to the layout seen in ``fit``: rows, a stack
-            or a list. Dense maps return to a stack, or to rows if ``fit`` saw rows of that size. A
-            list of maps, and a ``SparseMaps`` of maps of different sizes, return to a list.
+            The reconstructions. Rows of codes, and a ``SparseMaps`` of maps of one size, return to
+            the layout seen in ``fit``: rows, a stack or a list. Dense maps return to a stack, or
+            to rows if ``fit`` saw rows of that size. A list of maps, and a ``SparseMaps`` of maps
+            of different sizes, return to a list.
 
         Raises
         ------

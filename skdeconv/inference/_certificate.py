@@ -6,9 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skdeconv.inference._problem import inner_products, squared_norms
-
-# Rounding error of inner products, in units of the precision of the dtype.
-_MARGIN = 16
+from skdeconv.kernels import MARGIN
 
 
 def dual_value(problem, residual: np.ndarray, norm: np.ndarray) -> np.ndarray:
@@ -33,7 +31,7 @@ def dual_value(problem, residual: np.ndarray, norm: np.ndarray) -> np.ndarray:
         A lower bound on the optimal cost of every image.
     """
     # With a margin for rounding errors of the inner products.
-    norm = norm.astype(np.float64) * (1 + _MARGIN * np.finfo(residual.dtype).eps)
+    norm = norm.astype(np.float64) * (1 + MARGIN * np.finfo(residual.dtype).eps)
     inner = inner_products(problem.images, residual)
     energy = squared_norms(residual)
     tiny = np.finfo(np.float64).tiny

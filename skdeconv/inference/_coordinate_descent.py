@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skdeconv.inference._certificate import dual_value, relative_gap, scaled_locally
+from skdeconv.inference._penalty import PowerPenalty
 from skdeconv.inference._result import InferenceResult, cheaper
 from skdeconv.inference._solver import Solver, State
 from skdeconv.inference._working_set import WorkingSet
+from skdeconv.kernels import FIRST_SWEEPS, MORE_SWEEPS, NEARLY, SCALINGS
 
 # Sweeps per reweighting round, and the values of eps in the smoothing rounds, relative to the mean
 # magnitude on the support. The first are large, so that coefficients that are small at the start
 # are not removed.
 _SWEEPS = 10
 _SMOOTHING = np.geomspace(1e-2, 1e-3, 8)
-# Maximum number of local scalings of a residual, and the multiple of the tolerance up to which the
-# gap after one of them makes another worth while.
-_SCALINGS, _NEARLY = 2, 4
 
 
 class CoordinateDescent(Solver):
@@ -52,7 +51,9 @@ class CoordinateDescent(Solver):
     def solve(self, problem, *, init=None, tol=1e-3, max_iter=50) -> InferenceResult:
         """Infer the maps of every image; see ``Solver.solve``."""
         convex = replace(problem, penalty=problem.penalty.relaxed)
-        lasso = super().solve(convex, init=init, tol=tol, max_iter=max_iter)
+        lasso = _solved_at_once(convex, init, tol, max_iter)
+        if lasso is None:
+            lasso = super().solve(convex, init=init, tol=tol, max_iter=max_iter)
         if problem.penalty.is_convex:
             return lasso
         limits = {"tol": tol, "max_iter": max_iter}
@@ -80,12 +81,26 @@ class CoordinateDescent(Solver):
         # Those of the l1 norm are ones, with which there is nothing to weigh.
         slopes = working.problem.penalty.slope(working.values, 0)
         weighted = (slopes != 1).any()
-        working.descend(2 + 2 * state.n_rounds, slopes if weighted else None)
+        working.descend(FIRST_SWEEPS + MORE_SWEEPS * state.n_rounds, slopes if weighted else None)
         return _tightened(_certified(working, state.cost, state.dual, state.n_rounds + 1), tol)
 
     def result(self, state, n_iter, converged):
         """The maps, with their cost and duality gap."""
         return InferenceResult(state.working.maps(), state.cost, n_iter, state.gap, converged)
+
+
+def _solved_at_once(problem, init, tol, max_iter) -> InferenceResult | None:
+    """Solution by a compiled loop over all rounds, if the operator has one for such images."""
+    if type(problem.penalty) is not PowerPenalty:
+        return None
+    working, positive = WorkingSet(problem, init), problem.penalty.positive
+    found = problem.operator.lasso(
+        problem.images, working.index, working.values, problem.weight, positive, tol, max_iter
+    )
+    if found is None:
+        return None
+    working.index, working.values, n_iter, cost, gap = found
+    return InferenceResult(working.maps(), cost, n_iter, gap, gap <= tol)
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,7 @@ def _tightened(state, tol) -> _Certified:
     # An image whose cost has just fallen by more than the tolerance is hardly finished.
     some = np.flatnonzero((state.gap > tol) & (state.cost_before - cost <= tol * cost))
     residual, score = state.working.residual[some], state.score[some]
-    for _ in range(_SCALINGS):
+    for _ in range(SCALINGS):
         if not len(some):
             break
         problem = state.working.problem.select(some)
@@ -125,7 +140,7 @@ def _tightened(state, tol) -> _Certified:
         found = dual_value(problem, residual, score.max(axis=(1, 2)))
         dual[some] = np.maximum(dual[some], found)
         gap = relative_gap(cost[some], dual[some])
-        left = (gap > tol) & (gap <= _NEARLY * tol)
+        left = (gap > tol) & (gap <= NEARLY * tol)
         some, residual, score = some[left], residual[left], score[left]
     return replace(state, dual=dual, gap=relative_gap(cost, dual))
 

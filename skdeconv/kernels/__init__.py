@@ -24,9 +24,24 @@ the interpreter, and no call takes much longer than half a second.
     ``weight / 2 * ||known * (F z) - y||^2 + sum slopes * |z|`` over coefficients given by their
     sorted int64 index in the stack of maps, and residuals. ``known`` (n_channels, height, width)
     may be None, as may ``slopes``, which are then ones.
+``lasso(images, known, bank, index, values, weight, positive, tol, max_iter)``
+    Rounds of coordinate descent on a working set, from given coefficients, until the relative
+    duality gap of each image is at most ``tol``: ``index`` and ``values`` of the result, and the
+    number of rounds, the cost and the gap of each image. None if a round takes too long for one
+    call; the rounds are then those of the module ``inference``, as without compiled kernels.
 """
 
 from skdeconv.kernels._choice import compiled
 from skdeconv.kernels._portable import sweep_atoms, sweep_gram
+from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
-__all__ = ["compiled", "sweep_atoms", "sweep_gram"]
+__all__ = [
+    "FIRST_SWEEPS",
+    "MARGIN",
+    "MORE_SWEEPS",
+    "NEARLY",
+    "SCALINGS",
+    "compiled",
+    "sweep_atoms",
+    "sweep_gram",
+]

@@ -108,6 +108,30 @@ class Operator:
         sweeps = AtomSweeps(self, images, index, weight, positive)
         return sweeps.descend(values, residual, slopes, n_sweeps)
 
+    def lasso(self, images, index, values, weight, positive, tol, max_iter):
+        """Minimise ``weight / 2 * ||F z - y||^2 + sum |z|`` of a stack of images, if fast.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_samples, n_channels, height, width)
+            y.
+        index, values : ndarray of shape (n_chosen,)
+            Initial coefficients, as in ``descend``.
+        weight, positive : float, bool
+            As in ``descend``.
+        tol : float
+            Relative duality gap.
+        max_iter : int
+            Maximum number of rounds.
+
+        Returns
+        -------
+        result : tuple of ndarray or None
+            ``index`` and ``values`` of the solution, and for each image the number of rounds, the
+            cost and the gap. None if there is no loop for this operator.
+        """
+        return None
+
     def highest_over(self, values) -> np.ndarray:
         """Largest of the values at the map positions whose atoms reach a pixel, or an upper bound.
 

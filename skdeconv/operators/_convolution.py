@@ -242,6 +242,13 @@ class Convolution(Operator):
         images = self._contiguous(images)
         return compiled().descend(images, known, bank, index, values, *options)
 
+    def lasso(self, images, index, values, weight, positive, tol, max_iter, known=None):
+        """Minimise the cost at p = 1, given the known pixels; None without compiled kernels."""
+        if (bank := self.bank) is None:
+            return None
+        images, options = self._contiguous(images), (weight, positive, tol, max_iter)
+        return compiled().lasso(images, known, bank, index, values, *options)
+
     def highest_over(self, values):
         """Largest of the values at the map positions whose atoms reach a pixel."""
         for axis, taps in ((1, self._taps[0]), (2, self._taps[1])):

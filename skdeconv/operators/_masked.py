@@ -113,6 +113,14 @@ class Masked(Operator):
             return self.operator.descend(images, residual, index, values, *options, self.known)
         return super().descend(images, residual, index, values, *options)
 
+    def lasso(self, images, index, values, *options):
+        """Minimise the cost at p = 1 over the known pixels, if there is a loop for it."""
+        return (
+            self.operator.lasso(images, index, values, *options, self.known)
+            if self._is_compiled
+            else None
+        )
+
     @property
     def _is_compiled(self):
         return isinstance(self.operator, Convolution) and self.operator.bank is not None

@@ -65,7 +65,7 @@ ONE_PASS = [
 OF_LAYERS = {
     "the images checked": (_images, "check_range", 1, True),
     "before inference": (Coding, "infer", 2, False),
-    "inside inference": (WorkingSet, "descend", 5, True),
+    "inside inference": (WorkingSet, "maps", 2, True),
     "after inference": (Coding, "infer", 2, True),
     "inside the statistics": (Statistics, "add", 2, True),
     "before the update": (_layer_learner, "update_filters", 2, False),
@@ -87,7 +87,7 @@ OF_ADAPTIVE = {
 CODING_BY_LAYERS = {
     "the images checked": (_images, "check_range", 1, True),
     "before inference": (Coding, "infer", 1, False),
-    "inside inference": (WorkingSet, "descend", 2, True),
+    "inside inference": (WorkingSet, "maps", 1, True),
     "after inference": (Coding, "infer", 1, True),
 }
 CODING_BY_ADAPTIVE = {

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from sklearn.utils import gen_batches
 
-from skdeconv.kernels._compiled import _correlation, _descent, _padding
+from skdeconv.kernels._compiled import _correlation, _descent, _lasso
 from skdeconv.kernels._compiled._bank import FilterBank
 
-__all__ = ["FilterBank", "best", "correlate", "descend"]
+__all__ = ["FilterBank", "best", "correlate", "descend", "lasso"]
 
 if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 61):
     raise ImportError(f"numba {numba.__version__} is older than 0.61.")
 
 # Number of multiplications of a call that takes about half a second.
 _WORK = 2**31
+# Rounds of coordinate descent that most images take at most.
+_ROUNDS = 10
 
 
 def correlate(images, bank) -> np.ndarray:
@@ -45,33 +48,45 @@ def best(images, bank, positive) -> tuple[np.ndarray, np.ndarray]:
 
 def descend(images, known, bank, index, values, slopes, weight, positive, n_sweeps):
     """Values after sweeps of coordinate descent, and residuals."""
-    place, (h, w) = bank.at(images), bank.size
-    rows, columns = place.maps_shape
-    sample, position = np.divmod(index, bank.n_filters * rows * columns)
-    kernel, position = np.divmod(position, rows * columns)
-    y, x = np.divmod(position, columns)
-    # Atoms that reach beyond the image, or over missing pixels.
-    cut = (y < h - 1) | (x < w - 1) | (y >= rows - h + 1) | (x >= columns - w + 1)
-    mask = place.empty()
-    if known is None:
-        known = np.ones(images.shape[1:], images.dtype)
-    else:
-        cut[:] = True
-    _padding.fill(mask, np.asarray(known, images.dtype)[None], 0, h, w)
-    indptr = np.searchsorted(sample, np.arange(len(images) + 1))
-    atoms = indptr, kernel, y * place.stride + x, cut
-    values, residual = values.copy(), np.empty_like(images)
-    scratch, inverse = place.empty(), np.empty_like(values)
+    place = bank.at(images)
+    mask, atoms = place.mask(known), place.atoms(index, len(images))
+    values, residual, scratch = values.copy(), np.empty_like(images), place.empty()
     slopes = np.ones_like(values) if slopes is None else slopes.astype(values.dtype)
-    weight = images.dtype.type(weight)
     at_once = max(1, _WORK // max(1, 2 * len(index) * bank.atom_size))
     for first in range(0, max(1, n_sweeps), at_once):
         _descent.descend(
-            images, scratch, mask, *bank.rows, place.planes, bank.norms, h, w, bank.wide, weight,
-            positive, *atoms, slopes.copy(), inverse, values, min(at_once, n_sweeps - first),
-            residual,
+            images, scratch, *mask, *bank.rows, place.planes, bank.norms, *bank.size, bank.wide,
+            images.dtype.type(weight), positive, *atoms, slopes.copy(), values,
+            min(at_once, n_sweeps - first), residual,
         )  # fmt: skip
     return values, residual
+
+
+def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
+    """Coefficients after rounds of coordinate descent, and their numbers, costs and gaps."""
+    place, work = bank.at(images), bank.work(images)
+    # Correlations of a round, and images of a call, which usually take at most so many rounds.
+    at_once = _WORK // max(1, 4 * work)
+    if not at_once:
+        return None
+    mask, sample, found = place.mask(known), index // place.n_coefficients, []
+    scratch = place.empty(), place.zeros()
+    lines = [np.empty(place.line, dtype) for dtype in (images.dtype, np.int32) * 2]
+    for part in gen_batches(len(images), max(1, at_once // _ROUNDS)):
+        some = images[part]
+        inside = slice(*np.searchsorted(sample, [part.start, part.stop]))
+        begin = part.start * place.n_coefficients
+        atoms = *place.atoms(index[inside] - begin, len(some)), values[inside]
+        cost, dual, gap = np.full((3, len(some)), [[np.inf], [-np.inf], [np.inf]])
+        rounds = np.full(len(some), -1)
+        while ((rounds < 0) | ((gap > tol) & (rounds < max_iter))).any():
+            atoms = _lasso.lasso(
+                some, *mask, *scratch, bank.filters[0], *bank.rows, place.planes, bank.norms,
+                *bank.size, bank.wide, images.dtype.type(weight), positive, tol, float(_WORK),
+                max_iter, *lines, *atoms, rounds, cost, dual, gap,
+            )  # fmt: skip
+        found.append((place.index(*atoms[:3]) + begin, atoms[3], rounds, cost, gap))
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
 def _parts(number, work):

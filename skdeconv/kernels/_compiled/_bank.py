@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skdeconv.kernels._compiled._padding import fill
 from skdeconv.kernels._compiled._vectors import LANES, TILE
 
 
@@ -83,7 +84,41 @@ class Place:
         """Number of windows that begin in the rows of the maps, in whole tiles."""
         return -(-self.maps_shape[0] * self.stride // TILE) * TILE
 
+    @property
+    def n_coefficients(self):
+        """Number of coefficients of an image."""
+        return self.bank.n_filters * math.prod(self.maps_shape)
+
+    def atoms(self, index, n_samples):
+        """Where the coefficients of each image begin, the pixels of their atoms, and filters."""
+        rows, columns = self.maps_shape
+        kernel, position = np.divmod(index, rows * columns)
+        sample, kernel = np.divmod(kernel, self.bank.n_filters)
+        y, x = np.divmod(position, columns)
+        indptr = np.searchsorted(sample, np.arange(n_samples + 1))
+        return indptr, y * self.stride + x, kernel
+
+    def index(self, indptr, pixel, kernel):
+        """Indices of coefficients in the stack of maps, from what ``atoms`` returns."""
+        rows, columns = self.maps_shape
+        sample = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        y, x = np.divmod(pixel, self.stride)
+        return ((sample * self.bank.n_filters + kernel) * rows + y) * columns + x
+
     def empty(self):
         """Flat array for a padded image, and for the vectors that begin at its last pixels."""
         size = self.images_shape[0] * self._plane + TILE + 2 * self.bank.size[1] + LANES
         return np.empty(size, dtype=self.bank.norms.dtype)
+
+    def zeros(self):
+        """The same, with zeros."""
+        padded = self.empty()
+        padded[:] = 0
+        return padded
+
+    def mask(self, known):
+        """Padded mask of known pixels, all of them if None, and whether there was one."""
+        padded, masked = self.empty(), known is not None
+        known = np.broadcast_to(known if masked else True, (1, *self.images_shape))
+        fill(padded, known.astype(bool, copy=False), 0, *self.bank.size)
+        return padded, masked

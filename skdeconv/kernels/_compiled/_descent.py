@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from skdeconv.kernels._compiled._jit import jit
 from skdeconv.kernels._compiled._padding import fill, unfill
 from skdeconv.kernels._compiled._vectors import add, add_known, dot, energy_known
@@ -9,48 +11,108 @@ from skdeconv.kernels._compiled._vectors import add, add_known, dot, energy_know
 
 @jit
 def descend(
-    images, padded, known, taps, begins, places, norms, h, w, wide, weight, positive,
-    indptr, kernel, pixel, cut, slopes, inverse, values, n_sweeps, residual,
+    images, padded, known, masked, taps, begins, places, norms, h, w, wide, weight, positive,
+    indptr, pixel, kernel, slopes, values, n_sweeps, residual,
 ):  # fmt: skip
     """Sweep over the coefficients of each image; ``values`` and ``residual`` are overwritten."""
-    stride = images.shape[3] + 2 * (w - 1)
-    zero, one = images.dtype.type(0), images.dtype.type(1)
+    _, _, height, width = images.shape
+    stride = width + 2 * (w - 1)
+    cut, inverse = found_cut(pixel, height, width, h, w, masked), np.empty_like(values)
     for s in range(len(images)):
+        start, end = indptr[s], indptr[s + 1]
         fill(padded, images, s, h, w)
-        for i in range(indptr[s], indptr[s + 1]):
-            k = kernel[i]
-            tap, first, last = begins[k] * h * wide, begins[k], begins[k + 1]
-            norm = norms[k]
-            if cut[i]:
-                norm = energy_known(
-                    taps, tap, known, pixel[i], places, first, last, stride, h, wide
-                )
-            # Coefficients of atoms that are zero are left as they are.
-            inverse[i] = one / norm if norm > 0 else zero
-            slopes[i] *= inverse[i] / weight
-        # Before the first sweep, the reconstruction is subtracted.
-        for sweep in range(n_sweeps + 1):
-            for i in range(indptr[s], indptr[s + 1]):
+        invert(
+            start, end, known, taps, begins, places, norms, stride, h, wide, weight, kernel, pixel,
+            cut, slopes, inverse,
+        )  # fmt: skip
+        subtract(
+            start, end, padded, known, taps, begins, places, stride, h, wide, kernel, pixel, cut,
+            values,
+        )  # fmt: skip
+        sweep(
+            start, end, padded, known, taps, begins, places, stride, h, wide, positive, kernel,
+            pixel, cut, slopes, inverse, values, n_sweeps, images.dtype.type(0),
+        )  # fmt: skip
+        unfill(padded, residual, s, h, w)
+
+
+@jit
+def found_cut(pixel, height, width, h, w, masked):
+    """Whether atoms reach beyond the image, or may reach over missing pixels."""
+    stride, cut = width + 2 * (w - 1), np.empty(len(pixel), np.bool_)
+    for i in range(len(pixel)):
+        y, x = pixel[i] // stride, pixel[i] % stride
+        cut[i] = masked or y < h - 1 or x < w - 1 or y >= height or x >= width
+    return cut
+
+
+@jit
+def invert(
+    start, end, known, taps, begins, places, norms, stride, h, wide, weight, kernel, pixel, cut,
+    slopes, inverse,
+):  # fmt: skip
+    """Inverse squared norms of atoms, and thresholds instead of slopes."""
+    zero, one = norms.dtype.type(0), norms.dtype.type(1)
+    for i in range(start, end):
+        k = kernel[i]
+        tap, first, last = begins[k] * h * wide, begins[k], begins[k + 1]
+        norm = norms[k]
+        if cut[i]:
+            norm = energy_known(taps, tap, known, pixel[i], places, first, last, stride, h, wide)
+        # Coefficients of atoms that are zero are left as they are.
+        inverse[i] = one / norm if norm > 0 else zero
+        slopes[i] *= inverse[i] / weight
+
+
+@jit
+def subtract(
+    start, end, padded, known, taps, begins, places, stride, h, wide, kernel, pixel, cut, values
+):
+    """Subtract the reconstruction from a padded image."""
+    for i in range(start, end):
+        if values[i] != 0:
+            change(
+                values[i], i, padded, known, taps, begins, places, stride, h, wide, kernel, pixel,
+                cut,
+            )  # fmt: skip
+
+
+@jit
+def sweep(
+    start, end, padded, known, taps, begins, places, stride, h, wide, positive, kernel, pixel, cut,
+    slopes, inverse, values, n_sweeps, enough,
+):  # fmt: skip
+    """Coordinate descent on the residual in a padded image, until changes are at most ``enough``.
+
+    Changes are those of inner products.
+    """
+    zero = padded.dtype.type(0)
+    for _ in range(n_sweeps):
+        largest = zero
+        for i in range(start, end):
+            if inverse[i] > 0:
                 k, old = kernel[i], values[i]
                 tap, first, last = begins[k] * h * wide, begins[k], begins[k + 1]
-                change = old
-                if sweep and inverse[i] > 0:
-                    inner = dot(taps, tap, padded, pixel[i], places, first, last, stride, h, wide)
-                    goal = old + inner * inverse[i]
-                    new = max((goal if positive else abs(goal)) - slopes[i], zero)
-                    values[i] = new if goal > 0 else -new
-                    change = values[i] - old
-                elif sweep:
-                    change = zero
-                if change != 0:
-                    if cut[i]:
-                        add_known(
-                            -change, taps, tap, padded, known, pixel[i], places, first, last,
-                            stride, h, wide,
-                        )  # fmt: skip
-                    else:
-                        add(
-                            -change, taps, tap, padded, pixel[i], places, first, last, stride, h,
-                            wide,
-                        )  # fmt: skip
-        unfill(padded, residual, s, h, w)
+                inner = dot(taps, tap, padded, pixel[i], places, first, last, stride, h, wide)
+                goal = old + inner * inverse[i]
+                new = max((goal if positive else abs(goal)) - slopes[i], zero)
+                values[i] = new if goal > 0 else -new
+                if values[i] != old:
+                    largest = max(largest, abs(values[i] - old) / inverse[i])
+                    change(
+                        values[i] - old, i, padded, known, taps, begins, places, stride, h, wide,
+                        kernel, pixel, cut,
+                    )  # fmt: skip
+        if largest <= enough:
+            break
+
+
+@jit
+def change(amount, i, padded, known, taps, begins, places, stride, h, wide, kernel, pixel, cut):
+    """Subtract a multiple of an atom from a padded image."""
+    k = kernel[i]
+    tap, first, last = begins[k] * h * wide, begins[k], begins[k + 1]
+    if cut[i]:
+        add_known(-amount, taps, tap, padded, known, pixel[i], places, first, last, stride, h, wide)
+    else:
+        add(-amount, taps, tap, padded, pixel[i], places, first, last, stride, h, wide)
