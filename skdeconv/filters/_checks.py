@@ -64,9 +64,10 @@ def check_any_filters(name, filters) -> np.ndarray:
     which = name if name == "filters" else f"The filters of {name}"
     filters = _as_filters(name, filters, "an array of filters", f"{which} must be finite numbers")
     if filters.ndim != 4 or not filters.size:
+        advice = " Signals have filters of height 1; a single filter is filters[None]."
         raise ValueError(
             f"{which} must be of shape (n_filters, h, w, n_channels) or (n_filters, h, w), got "
-            f"{filters.shape}."
+            f"{filters.shape}.{advice if filters.ndim == 2 else ''}"
         )
     return filters
 

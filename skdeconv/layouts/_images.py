@@ -321,10 +321,13 @@ def check_one_width(shape, seen):
     """Raise if images to be returned as rows do not have the size seen in fit."""
     if full_shape(shape) != full_shape(seen) or None in shape:
         but = "" if None in shape else f", but fit has seen {_words(seen)}"
-        but += ", or none" if but and None in seen else ""
+        way = ""
+        if but and None in seen:
+            but += ", or none"
+            way = " A fit with max_iter=0 to images of one size keeps the filters."
         raise ValueError(
             f"X holds images of {_words(shape)}{but}, so that rows would differ in width. Use "
-            'output="maps", which takes images of any size.'
+            f'output="maps", which takes images of any size.{way}'
         )
 
 

@@ -46,6 +46,8 @@ def test_rows_need_a_size():
     for use in (lambda one: one.transform(X), lambda one: one.get_feature_names_out()):
         with pytest.raises(ValueError, match=r'or none.*output="maps"'):
             use(DeconvNetLayer.from_filters(FILTERS))
+    with pytest.raises(ValueError, match="max_iter=0 to images of one size keeps the filters"):
+        DeconvNetLayer.from_filters(FILTERS).transform(X)
     layer = DeconvNetLayer.from_filters(FILTERS, image_shape=(12, 12))
     rows = X.reshape(4, -1)
     np.testing.assert_array_equal(layer.transform(rows), clone(layer).fit(rows).transform(rows))
@@ -93,7 +95,7 @@ def test_streams_go_on_from_the_filters():
 @pytest.mark.parametrize(
     ("filters", "params", "error", "message"),
     [
-        (np.ones((3, 5)), {}, ValueError, "n_filters, h, w, n_channels"),
+        (np.ones((3, 5)), {}, ValueError, "n_filters, h, w, n_channels.*filters of height 1"),
         (np.full((3, 5, 5), np.nan), {}, ValueError, "finite numbers"),
         (np.zeros((3, 5, 5)), {}, ValueError, "must not be zero"),
         ("edges", {}, TypeError, "array of filters"),
