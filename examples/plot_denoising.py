@@ -37,7 +37,7 @@ def noisy(clean, seed):
 # %%
 # The models are a single layer with nine filters, and two layers with nine and 45 filters.
 
-common = {"max_iter": 8, "inference_tol": 1e-2, "inference_max_iter": 100, "random_state": 0}
+common = {"max_iter": 8, "inference_max_iter": 100, "random_state": 0}
 one = DeconvNetLayer(9, lam=6.0, **common).fit(learned)
 two = HierarchicalDeconvNet((9, 45), lam=(6.0, 1.0), lower=one, **common).fit(learned)
 

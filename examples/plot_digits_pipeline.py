@@ -36,7 +36,6 @@ layer = DeconvNetLayer(
     filter_size=3,
     positive=True,
     sparse_output=True,
-    inference_tol=1e-2,
     max_iter=2,
     random_state=0,
 )

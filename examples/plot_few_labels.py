@@ -34,9 +34,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 # layer, and keeps the strongest responses at every pixel. :class:`skdeconv.features.SpatialPyramid`
 # pools both kinds of maps. For comparison, a second encoder has random filters.
 
-layer = DeconvNetLayer(
-    16, 3, lam=5.0, positive=True, output="maps", inference_tol=1e-2, max_iter=2, random_state=0
-)
+layer = DeconvNetLayer(16, 3, lam=5.0, positive=True, output="maps", max_iter=2, random_state=0)
 layer.fit(X_train)
 noise = np.random.default_rng(0).standard_normal(layer.filters_.shape)
 encoders = {

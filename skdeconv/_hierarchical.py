@@ -178,7 +178,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         output: str = "rows",
         sparse_output: bool = False,
         solver: str | Solver | tuple = "coordinate_descent",
-        inference_tol: float | tuple = 1e-3,
+        inference_tol: float | tuple = 1e-2,
         inference_max_iter: int | tuple = 50,
         max_iter: int | tuple = 20,
         tol: float | tuple = 1e-4,

@@ -126,7 +126,7 @@ def noise(seed: int, size: int = FILTER_SIZE) -> np.ndarray:
 
 def one_layer(seed: int, **settings) -> DeconvNetLayer:
     """Layer for digits."""
-    settings = {"lam": 3.0, "positive": True, "inference_tol": 1e-2, "max_iter": 5} | settings
+    settings = {"lam": 3.0, "positive": True, "max_iter": 5} | settings
     return DeconvNetLayer(
         N_FILTERS, FILTER_SIZE, output="maps", sparse_output=True, random_state=seed, **settings
     )
@@ -135,7 +135,7 @@ def one_layer(seed: int, **settings) -> DeconvNetLayer:
 def two_layers(seed: int) -> HierarchicalDeconvNet:
     """Two layers for digits."""
     return HierarchicalDeconvNet(
-        (N_FILTERS, 64), FILTER_SIZE, lam=(3.0, 3.0), positive=True, inference_tol=1e-2,
+        (N_FILTERS, 64), FILTER_SIZE, lam=(3.0, 3.0), positive=True,
         max_iter=5, output="maps", sparse_output=True, random_state=seed,
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def parts_of(whole: Row, **names) -> tuple[Row, ...]:
 def photo_layer(seed: int) -> DeconvNetLayer:
     """Layer for photos."""
     return DeconvNetLayer(
-        N_FILTERS, 7, lam=2.0, inference_tol=1e-2, max_iter=3, output="maps", sparse_output=True,
+        N_FILTERS, 7, lam=2.0, max_iter=3, output="maps", sparse_output=True,
         random_state=seed,
     )  # fmt: skip
 
@@ -194,7 +194,7 @@ def small_photo_layer(seed: int) -> DeconvNetLayer:
 def photo_layers(seed: int) -> HierarchicalDeconvNet:
     """Two layers for photos."""
     return HierarchicalDeconvNet(
-        (9, 45), 7, lam=2.0, inference="greedy", inference_tol=1e-2, max_iter=3, output="maps",
+        (9, 45), 7, lam=2.0, inference="greedy", max_iter=3, output="maps",
         sparse_output=True, random_state=seed,
     )  # fmt: skip
 

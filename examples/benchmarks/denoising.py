@@ -23,7 +23,7 @@ WEIGHTS = {1: (6.0, 9.0, 12.0, 16.0, 22.0), 2: (5.0, 7.0, 9.0, 12.0, 16.0)}
 FLAT = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 TV = (0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07)
 WAVELET = (0.6, 0.8, 1.0, 1.1, 1.2, 1.4)
-COMMON = {"max_iter": 10, "inference_tol": 1e-2, "inference_max_iter": 100, "random_state": 0}
+COMMON = {"max_iter": 10, "inference_max_iter": 100, "random_state": 0}
 HEADER = ["method", "chosen", "other fruit and city", "Set12", "all"]
 
 

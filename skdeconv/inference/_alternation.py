@@ -21,7 +21,7 @@ class LowFrequencyAlternation(Solver):
     low-frequency maps :math:`z_0` by a linear system for the residual of the sparse maps, then the
     sparse maps by a solver for the residual of the low-frequency maps. An image has converged if
     the solver has converged and the last alternation decreased the cost by at most the fraction
-    ``tol``.
+    ``tol / 10``.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class LowFrequencyAlternation(Solver):
         return iterate(self, state, len(problem), tol, self.n_alternations - 1)
 
     def finished(self, state, tol):
-        """Which images have a relative decrease of the cost of at most ``tol``."""
-        return state.cost_before - state.cost <= tol * state.cost
+        """Which images have a relative decrease of the cost of at most ``tol / 10``."""
+        return state.cost_before - state.cost <= 0.1 * tol * state.cost
 
     def step(self, state, tol):
         """One more alternation."""

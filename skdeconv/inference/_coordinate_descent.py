@@ -32,7 +32,7 @@ class CoordinateDescent(Solver):
     cost is kept.
 
     ``tol`` is the relative duality gap at p = 1. At p < 1 reweighting ends when a round decreases
-    the cost by less than the fraction ``tol / 10``. ``max_iter`` is the maximum number of rounds,
+    the cost by less than the fraction ``tol / 100``. ``max_iter`` is the maximum number of rounds,
     and of the reweighting rounds without smoothing.
 
     See Also
@@ -168,8 +168,8 @@ class _Reweighting(Solver):
         return _Reweighted(working, working.cost(), np.full(len(problem), np.inf))
 
     def finished(self, state, tol):
-        """Which images have a relative decrease of the cost of at most ``tol / 10``."""
-        return state.cost_before - state.cost <= 0.1 * tol * state.cost
+        """Which images have a relative decrease of the cost of at most ``tol / 100``."""
+        return state.cost_before - state.cost <= 0.01 * tol * state.cost
 
     def step(self, state, tol):
         """Solve one weighted-l1 problem, in which the penalty is replaced by its tangent.

@@ -25,8 +25,8 @@ class Fista(Solver):
     this is the accelerated method, with its convergence rate. At p < 1 it is a local method, which
     descends from zeros or the initial maps to the neighbourhood of a stationary point.
 
-    At p = 1 ``tol`` is the relative duality gap, with the best dual value so far; at p < 1 the
-    relative decrease of the cost in one step.
+    At p = 1 ``tol`` is the relative duality gap, with the best dual value so far; at p < 1 ten
+    times the relative decrease of the cost in one step.
 
     See Also
     --------
@@ -58,9 +58,9 @@ class Fista(Solver):
         return _evaluated(problem, length, maps, residual, cost, ones, -np.inf * ones)
 
     def finished(self, state, tol):
-        """Which images have a duality gap, or at p < 1 a relative decrease, of at most ``tol``."""
+        """Which images have a gap, or at p < 1 ten times a decrease, of at most ``tol``."""
         if not state.problem.penalty.is_convex:
-            return state.last_cost - state.cost <= tol * state.cost
+            return state.last_cost - state.cost <= 0.1 * tol * state.cost
         return state.optimality <= tol
 
     def step(self, state, tol):
