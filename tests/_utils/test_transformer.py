@@ -61,7 +61,7 @@ def test_pipelines_of_maps(name, images, kind):
     expected = clone(pipeline).fit_transform(images)
     with config_context(transform_output=kind):
         pooled = clone(pipeline).fit_transform(images)
-        model = make_pipeline(clone(pipeline), LinearSVC()).fit(images, Y)
+        model = make_pipeline(clone(pipeline), LinearSVC(random_state=0)).fit(images, Y)
         assert model.predict(images).shape == (6,)
     of_pipeline = clone(pipeline).set_output(transform=kind).fit_transform(images)
     for result in (pooled, of_pipeline):

@@ -220,7 +220,9 @@ def test_the_score_is_the_share_of_variance():
 
 def test_searches_before_a_classifier():
     X, labels = images_of(8, 8), np.arange(4) % 2
-    pipeline = make_pipeline(net_of(2, 3, sparse_output=True, n_inference_steps=2), LinearSVC())
+    pipeline = make_pipeline(
+        net_of(2, 3, sparse_output=True, n_inference_steps=2), LinearSVC(random_state=0)
+    )
     name = "adaptivedeconvnet__"
     grids = [
         {name + "lam": [4.0, (4.0, 9.0)]},

@@ -202,7 +202,7 @@ def test_a_grid_over_steps():
     images, y = images_of(9, 8, n_samples=16), np.arange(16) % 2
     images[y == 1, :, 4:] = 0
     batches = BatchTransformer(POOLED, batch_size=3, subsample=6, random_state=0)
-    model = make_pipeline(batches, LinearSVC())
+    model = make_pipeline(batches, LinearSVC(random_state=0))
     grid = {
         "batchtransformer__transformer__spatialpyramid__power": [0.5, 1.0],
         "batchtransformer__transformer__onepassencoder__competition": [0.0, 0.6],

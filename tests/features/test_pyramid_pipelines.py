@@ -144,7 +144,7 @@ def test_a_grid_behind_a_layer(sparse_output):
     images, y = images_of(8, 8, n_samples=12), np.arange(12) % 2
     images[y == 1, :, 4:] = 0
     layer = clone(LAYER).set_params(output="maps", sparse_output=sparse_output)
-    pipeline = make_pipeline(layer, SpatialPyramid(), LinearSVC())
+    pipeline = make_pipeline(layer, SpatialPyramid(), LinearSVC(random_state=0))
     grid = {
         "deconvnetlayer__filter_size": [3, 4],
         "spatialpyramid__levels": [(1, 2), ((1, 4),)],

@@ -229,7 +229,7 @@ def test_searches_over_parameters_and_numbers_of_layers():
 
 def test_searches_over_numbers_of_layers_before_a_classifier():
     X, labels = images_of(8, 8), np.arange(4) % 2
-    pipeline = make_pipeline(net_of(2, max_iter=1, sparse_output=True), LinearSVC())
+    pipeline = make_pipeline(net_of(2, max_iter=1, sparse_output=True), LinearSVC(random_state=0))
     grid = {"hierarchicaldeconvnet__n_filters": [(2,), (2, 3)]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, labels)
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))

@@ -266,7 +266,7 @@ def test_lam_min_by_brute_force(rows, shape, positive):
 def test_pipelines_and_searches(rows):
     stack, labels = rows.reshape(12, 6, 4), np.arange(12) % 2
     layer = layer_of(sparse_output=True)
-    model = make_pipeline(layer, LinearSVC()).fit(stack, labels)
+    model = make_pipeline(layer, LinearSVC(random_state=0)).fit(stack, labels)
     assert issparse(model[:-1].transform(stack))
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(stack), model.predict(stack))

@@ -85,7 +85,7 @@ def test_indices_have_32_bits(index_dtype):
         assert matrix.indptr.dtype == np.int32
         assert matrix.has_sorted_indices
     rows = present_codes(codes, SHAPE, "rows", True)
-    LinearSVC().fit(rows, np.arange(6) % 2)
+    LinearSVC(random_state=0).fit(rows, np.arange(6) % 2)
 
 
 def test_indices_beyond_32_bits_do_not_wrap():

@@ -357,7 +357,10 @@ def test_the_whole_way_to_labels_in_a_grid():
     y = np.arange(24) % 2
     images[y == 1] = images[y == 1].transpose(0, 2, 1)
     pipeline = make_pipeline(
-        LocalContrastNormalizer(), OnePassEncoder(clone(LAYER)), SpatialPyramid(), LinearSVC()
+        LocalContrastNormalizer(),
+        OnePassEncoder(clone(LAYER)),
+        SpatialPyramid(),
+        LinearSVC(random_state=0),
     )
     grid = {
         "onepassencoder__competition": [0.0, 0.6],

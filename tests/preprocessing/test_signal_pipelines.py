@@ -8,9 +8,9 @@ from numpy.testing import assert_array_equal
 from reference.contract import parameters_of, run_with_the_array_api
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.svm import LinearSVC
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
 from skdeconv.features import SpatialPyramid
@@ -97,7 +97,7 @@ def recordings(n=12, length=40):
 
 
 def model_of(encoder, channels="first"):
-    return make_pipeline(AsSignals(channels), encoder, SpatialPyramid((1, 2)), LinearSVC())
+    return make_pipeline(AsSignals(channels), encoder, SpatialPyramid((1, 2)), RidgeClassifier())
 
 
 ENCODERS = {
