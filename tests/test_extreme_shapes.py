@@ -101,7 +101,8 @@ def test_any_shape_is_coded(shape, name):
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_maps_of_any_shape_are_optimal(shape, positive, dtype):
     X = noise(*shape, dtype=dtype)
-    layer = DeconvNetLayer(**ONE | {"positive": positive, "inference_max_iter": 1000}).fit(X)
+    options = {"positive": positive, "inference_max_iter": 1000, "inference_tol": 1e-3}
+    layer = DeconvNetLayer(**ONE | options).fit(X)
     filters, images = layer.filters_.astype(float), X.reshape(*(*shape, 1)[:4]).astype(float)
     matrix = explicit_matrix(filters.transpose(0, 3, 1, 2), shape[1:3])
     maps = layer.to_maps(layer.transform(X)).transpose(0, 3, 1, 2).reshape(len(X), -1)
