@@ -72,6 +72,7 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
     mask, sample, found = place.mask(known), index // place.n_coefficients, []
     scratch = place.empty(), place.zeros()
     lines = [np.empty(place.line, dtype) for dtype in (images.dtype, np.int32) * 2]
+    weight, limits = images.dtype.type(weight), (float(tol), float(_WORK), max_iter)
     for part in gen_batches(len(images), max(1, at_once // _ROUNDS)):
         some = images[part]
         inside = slice(*np.searchsorted(sample, [part.start, part.stop]))
@@ -82,8 +83,8 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
         while ((rounds < 0) | ((gap > tol) & (rounds < max_iter))).any():
             atoms = _lasso.lasso(
                 some, *mask, *scratch, bank.filters[0], *bank.rows, place.planes, bank.norms,
-                *bank.size, bank.wide, images.dtype.type(weight), positive, tol, float(_WORK),
-                max_iter, *lines, *atoms, rounds, cost, dual, gap,
+                *bank.size, bank.wide, weight, positive, *limits, *lines, *atoms, rounds, cost,
+                dual, gap,
             )  # fmt: skip
         found.append((place.index(*atoms[:3]) + begin, atoms[3], rounds, cost, gap))
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -91,5 +92,4 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
 
 def _parts(number, work):
     """Slices of images with a bounded number of multiplications; of at least one image each."""
-    at_once = max(1, _WORK // max(1, work))
-    return [slice(first, first + at_once) for first in range(0, number, at_once)]
+    return gen_batches(number, max(1, _WORK // max(1, work)))
