@@ -25,7 +25,7 @@ class CoordinateDescent(Solver):
 
     Minimises :math:`\lambda/2 \|F z - y\|^2 + \sum |z|^p` for each image. At p = 1 every round
     correlates the residual with all atoms, adds at each map position the coefficient that violates
-    optimality most, and sweeps over the working set, with two more sweeps than in the round before,
+    optimality most, and sweeps over the working set, with more sweeps than in the round before,
     until the duality gap of the whole problem is below the tolerance. At p < 1 this solution and
     the initial maps are each refined on their support by iterative reweighting: a sequence of
     tangent weighted-l1 problems with slopes :math:`p (|z| + \epsilon)^{p-1}`. The result of lower
@@ -91,7 +91,7 @@ class CoordinateDescent(Solver):
 
 def _solved_at_once(problem, init, tol, max_iter) -> InferenceResult | None:
     """Solution by a compiled loop over all rounds, if the operator has one for such images."""
-    if type(problem.penalty) is not PowerPenalty:
+    if type(problem.penalty) is not PowerPenalty:  # A penalty of a user may weigh coefficients.
         return None
     working, positive = WorkingSet(problem, init), problem.penalty.positive
     found = problem.operator.lasso(

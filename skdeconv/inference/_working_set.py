@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -22,8 +24,6 @@ class WorkingSet:
         ``sample * n_coefficients + position``, sorted by sample.
     values : ndarray of shape (n_chosen,)
         Values of the coefficients.
-    residual : ndarray, shape and dtype of the images
-        ``y - F z``.
     """
 
     def __init__(self, problem, init=None):
@@ -33,7 +33,6 @@ class WorkingSet:
         self.n_positions = self.n_coefficients // maps_shape[0]
         self.index = np.empty(0, dtype=np.int64)
         self.values = np.empty(0, dtype=images.dtype)
-        self.residual = images
         if init is not None and init.nnz:
             sample = np.repeat(np.arange(init.shape[0]), np.diff(init.indptr))
             self.index = sample * self.n_coefficients + init.indices
@@ -41,7 +40,14 @@ class WorkingSet:
             # A stored zero would have an infinite slope at p < 1.
             self.keep(self.values > 0 if problem.penalty.positive else self.values != 0)
             self._sort()
-            self.residual = problem.operator.residual(images, self.index, self.values)
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """``y - F z``, of the shape and dtype of the images."""
+        problem = self.problem
+        if not len(self.index):
+            return problem.images
+        return problem.operator.residual(problem.images, self.index, self.values)
 
     @property
     def sample(self) -> np.ndarray:
@@ -56,7 +62,7 @@ class WorkingSet:
 
     def per_image(self, values: np.ndarray) -> np.ndarray:
         """Sum over each image of ``values``, one per coefficient in the working set, in float64."""
-        return np.bincount(self.sample, weights=values, minlength=len(self.residual))
+        return np.bincount(self.sample, weights=values, minlength=len(self.problem))
 
     def add(self, index: np.ndarray) -> None:
         """Add coefficients to the working set, with value zero."""
@@ -104,11 +110,11 @@ class WorkingSet:
 
     def maps(self) -> csr_array:
         """The coefficients, one row per image, with sorted 32-bit indices."""
-        indptr = np.zeros(len(self.residual) + 1, dtype=np.int32)
-        np.cumsum(np.bincount(self.sample, minlength=len(self.residual)), out=indptr[1:])
+        indptr = np.zeros(len(self.problem) + 1, dtype=np.int32)
+        np.cumsum(np.bincount(self.sample, minlength=len(self.problem)), out=indptr[1:])
         order = np.argsort(self.index)
         position = (self.index[order] % self.n_coefficients).astype(np.int32)
-        shape = (len(self.residual), self.n_coefficients)
+        shape = (len(self.problem), self.n_coefficients)
         return csr_array((self.values[order], position, indptr), shape=shape)
 
     def _sort(self):

@@ -3,7 +3,8 @@
 There are two implementations. The portable one needs numpy, scipy and scikit-learn; it stands
 here where a loop needs more than an expression of theirs, and in the operators otherwise. The
 compiled one is used where numba can be imported, unless the environment variable
-``SKDECONV_KERNELS`` is "portable". Both give the same results up to rounding.
+``SKDECONV_KERNELS`` is "portable". Both give the same results up to rounding, and ``lasso`` up to
+its tolerance.
 
 Arrays are contiguous, of float32 or float64 as the filters, with channels first. Each image of a
 stack is computed as if alone. The compiled kernels run in the calling thread, without the lock of
@@ -26,7 +27,8 @@ the interpreter, and no call takes much longer than half a second.
     may be None, as may ``slopes``, which are then ones.
 ``lasso(images, known, bank, index, values, weight, positive, tol, max_iter)``
     Rounds of coordinate descent on a working set, from given coefficients, until the relative
-    duality gap of each image is at most ``tol``: ``index`` and ``values`` of the result, and the
+    duality gap of each image is at most ``tol``: ``index`` and ``values`` of the result, both times
+    sorted by sample and within it by map position, and the
     number of rounds, the cost and the gap of each image. None if a round takes too long for one
     call; the rounds are then those of the module ``inference``, as without compiled kernels.
 """

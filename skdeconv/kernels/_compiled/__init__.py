@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skdeconv.kernels._compiled import _correlation, _descent, _lasso
 from skdeconv.kernels._compiled._bank import FilterBank
@@ -16,8 +15,6 @@ if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 61):
 
 # Number of multiplications of a call that takes about half a second.
 _WORK = 2**31
-# Rounds of coordinate descent that most images take at most.
-_ROUNDS = 10
 
 
 def correlate(images, bank) -> np.ndarray:
@@ -64,32 +61,30 @@ def descend(images, known, bank, index, values, slopes, weight, positive, n_swee
 
 def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
     """Coefficients after rounds of coordinate descent, and their numbers, costs and gaps."""
-    place, work = bank.at(images), bank.work(images)
-    # Correlations of a round, and images of a call, which usually take at most so many rounds.
-    at_once = _WORK // max(1, 4 * work)
-    if not at_once:
+    place = bank.at(images)
+    if 4 * bank.work(images) > _WORK:
         return None
-    mask, sample, found = place.mask(known), index // place.n_coefficients, []
-    scratch = place.empty(), place.zeros()
+    mask, scratch = place.mask(known), (place.empty(), place.zeros())
     lines = [np.empty(place.line, dtype) for dtype in (images.dtype, np.int32) * 2]
-    weight, limits = images.dtype.type(weight), (float(tol), float(_WORK), max_iter)
-    for part in gen_batches(len(images), max(1, at_once // _ROUNDS)):
-        some = images[part]
-        inside = slice(*np.searchsorted(sample, [part.start, part.stop]))
-        begin = part.start * place.n_coefficients
-        atoms = *place.atoms(index[inside] - begin, len(some)), values[inside]
-        cost, dual, gap = np.full((3, len(some)), [[np.inf], [-np.inf], [np.inf]])
-        rounds = np.full(len(some), -1)
-        while ((rounds < 0) | ((gap > tol) & (rounds < max_iter))).any():
-            atoms = _lasso.lasso(
-                some, *mask, *scratch, bank.filters[0], *bank.rows, place.planes, bank.norms,
-                *bank.size, bank.wide, weight, positive, *limits, *lines, *atoms, rounds, cost,
-                dual, gap,
-            )  # fmt: skip
-        found.append((place.index(*atoms[:3]) + begin, atoms[3], rounds, cost, gap))
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+    weights = images.dtype.type(weight), float(weight)
+    limits = float(tol), float(_WORK), max_iter
+    cost, dual, gap = np.full((3, len(images)), [[np.inf], [-np.inf], [np.inf]])
+    rounds, old = np.full(len(images), -1), (*place.atoms(index, len(images)), values)
+    # Returned arrays would be made by Python code of numba, in which a signal is a SystemError. The
+    # memory of numbers that are not written is never used.
+    size = len(images) * place.n_coefficients
+    new = np.empty_like(old[0]), *(np.empty(size, one.dtype) for one in old[1:])
+    while ((rounds < 0) | ((gap > tol) & (rounds < max_iter))).any():
+        _lasso.lasso(
+            images, *mask, *scratch, bank.filters[0], *bank.rows, place.planes, bank.norms,
+            *bank.size, bank.wide, *weights, positive, *limits, *lines, *old, *new, rounds, cost,
+            dual, gap,
+        )  # fmt: skip
+        old = new[0].copy(), *(one[: new[0][-1]].copy() for one in new[1:])
+    return place.index(*old[:3]), old[3], rounds, cost, gap
 
 
 def _parts(number, work):
     """Slices of images with a bounded number of multiplications; of at least one image each."""
-    return gen_batches(number, max(1, _WORK // max(1, work)))
+    at_once = max(1, _WORK // max(1, work))
+    return [slice(first, first + at_once) for first in range(0, number, at_once)]

@@ -82,12 +82,13 @@ def sweep(
     start, end, padded, known, taps, begins, places, stride, h, wide, positive, kernel, pixel, cut,
     slopes, inverse, values, n_sweeps, enough,
 ):  # fmt: skip
-    """Coordinate descent on the residual in a padded image, until changes are at most ``enough``.
+    """Coordinate descent on the residual in a padded image; returns the number of sweeps.
 
-    Changes are those of inner products.
+    They end where no inner product of an atom was changed by more than ``enough``.
     """
-    zero = padded.dtype.type(0)
-    for _ in range(n_sweeps):
+    zero, done = padded.dtype.type(0), 0
+    while done < n_sweeps:
+        done += 1
         largest = zero
         for i in range(start, end):
             if inverse[i] > 0:
@@ -105,6 +106,7 @@ def sweep(
                     )  # fmt: skip
         if largest <= enough:
             break
+    return done
 
 
 @jit

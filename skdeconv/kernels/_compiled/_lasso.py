@@ -11,38 +11,42 @@ from skdeconv.kernels._compiled._padding import fill
 from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
 # A multiplication in a sweep takes about ten times as long as one in a correlation. Sweeps of few
-# coefficients that take less time than the correlation before are repeated, up to a limit.
-_SHARE, _MOST_SWEEPS = 0.1, 50
+# coefficients that take less time than the correlation before are repeated, up to a limit, or
+# until no inner product changes by more than a fraction of the tolerance.
+_SHARE, _MOST_SWEEPS, _ENOUGH = 0.1, 50, 0.1
 
 
 @jit
 def lasso(
     images, known, masked, padded, scaled, filters, taps, begins, places, norms, h, w, wide,
-    weight, positive, tol, budget, max_iter, score, kernel, score_scaled, kernel_scaled, indptr,
-    pixels, kernels, values, rounds, cost, dual, gap,
+    weight, precise, positive, tol, budget, max_iter, score, kernel, score_scaled, kernel_scaled,
+    indptr, pixels, kernels, values, new_indptr, new_pixels, new_kernels, new_values, rounds, cost,
+    dual, gap,
 ):  # fmt: skip
     """Run rounds for each image, up to ``max_iter`` of all calls, or until the budget is spent.
 
-    The initial coefficients, with sorted pixels, are the last but four arrays; the last four are
-    updated, with negative rounds of images that were in no call yet. The budget is a number of
-    multiplications. Returns the coefficients after the rounds.
+    The budget is a number of multiplications, that of an image and that of a call: an image that
+    has spent it is continued by the next call, and others are begun by the next call. Initial
+    coefficients, with sorted pixels, come before the arrays for those after the rounds. The last
+    four arrays are updated, with negative rounds of images that were not begun.
     """
     n_samples, _, height, width = images.shape
     n_rows, n_columns = height + h - 1, width + w - 1
-    stride = n_columns + w - 1
-    new_indptr, end = np.zeros(n_samples + 1, np.int64), 0
-    new_pixels, new_kernels = pixels[:0].copy(), kernels[:0].copy()
-    new_values = values[:0].copy()
+    stride, end, total = n_columns + w - 1, 0, 0.0
+    new_indptr[0] = 0
     for s in range(n_samples):
-        fill(padded, images, s, h, w)
         pixel, chosen = pixels[indptr[s] : indptr[s + 1]], kernels[indptr[s] : indptr[s + 1]]
         z = values[indptr[s] : indptr[s + 1]]
-        cut = found_cut(pixel, height, width, h, w, masked)
-        subtract(
-            0, len(z), padded, known, taps, begins, places, stride, h, wide, chosen, pixel, cut, z
-        )
-        spent, going = 0.0, rounds[s] < 0 or (gap[s] > tol and rounds[s] < max_iter)
-        rounds[s] = max(rounds[s], 0)
+        going = total <= budget and (rounds[s] < 0 or (gap[s] > tol and rounds[s] < max_iter))
+        if going:
+            fill(padded, images, s, h, w)
+            cut = found_cut(pixel, height, width, h, w, masked)
+            subtract(
+                0, len(z), padded, known, taps, begins, places, stride, h, wide, chosen, pixel,
+                cut, z,
+            )  # fmt: skip
+            rounds[s] = max(rounds[s], 0)
+        spent = 0.0
         while going:
             cost_before = cost[s]
             best_of_windows(
@@ -50,35 +54,36 @@ def lasso(
                 kernel,
             )  # fmt: skip
             most = highest_score(score, weight, n_rows, n_columns, stride)
-            found, error = bound(images, s, padded, weight, most, h, w)
-            cost[s], dual[s] = error + np.abs(z).sum(), max(dual[s], found)
+            found, error = bound(images, s, padded, precise, most, h, w)
+            cost[s], dual[s] = error + total_of(z), max(dual[s], found)
             gap[s] = relative_gap(cost[s], dual[s])
             if gap[s] > tol and rounds[s] and cost_before - cost[s] <= tol * cost[s]:
                 dual[s] = tightened(
-                    images, s, padded, scaled, filters, begins, places, h, w, weight, positive,
-                    tol, score, score_scaled, kernel_scaled, cost[s], dual[s],
+                    images, s, padded, scaled, filters, begins, places, h, w, weight, precise,
+                    positive, tol, score, score_scaled, kernel_scaled, cost[s], dual[s],
                 )  # fmt: skip
                 gap[s] = relative_gap(cost[s], dual[s])
             if gap[s] <= tol or rounds[s] >= max_iter or spent > budget:
                 break
             pixel, chosen, z, work = descended(
                 padded, known, masked, len(filters), taps, begins, places, norms, height, width,
-                h, w, wide, weight, positive, tol, rounds[s], score, kernel, pixel, chosen, z,
+                h, w, wide, weight, positive, tol, budget, rounds[s], score, kernel, pixel, chosen,
+                z,
             )  # fmt: skip
             spent += work
             rounds[s] += 1
-        new_indptr[s + 1] = end + len(z)
-        new_pixels = written(new_pixels, end, pixel)
-        new_kernels = written(new_kernels, end, chosen)
-        new_values = written(new_values, end, z)
+        total += spent
+        for i in range(len(z)):
+            new_pixels[end + i], new_kernels[end + i] = pixel[i], chosen[i]
+            new_values[end + i] = z[i]
         end += len(z)
-    return new_indptr, new_pixels[:end], new_kernels[:end], new_values[:end]
+        new_indptr[s + 1] = end
 
 
 @jit
 def tightened(
-    images, s, padded, scaled, filters, begins, places, h, w, weight, positive, tol, score,
-    score_scaled, kernel_scaled, cost, dual,
+    images, s, padded, scaled, filters, begins, places, h, w, weight, precise, positive, tol,
+    score, score_scaled, kernel_scaled, cost, dual,
 ):  # fmt: skip
     """Lower bound on the cost from residuals that are scaled locally."""
     n_rows, n_columns = images.shape[2] + h - 1, images.shape[3] + w - 1
@@ -90,7 +95,7 @@ def tightened(
             kernel_scaled,
         )  # fmt: skip
         most = highest_score(score_scaled, weight, n_rows, n_columns, stride)
-        found, _ = bound(images, s, scaled, weight, most, h, w)
+        found, _ = bound(images, s, scaled, precise, most, h, w)
         dual = max(dual, found)
         gap = relative_gap(cost, dual)
         if scaling == SCALINGS - 1 or gap <= tol or gap > NEARLY * tol:
@@ -102,7 +107,7 @@ def tightened(
 @jit
 def descended(
     padded, known, masked, n_taps, taps, begins, places, norms, height, width, h, w, wide, weight,
-    positive, tol, n_rounds, score, kernel, pixel, chosen, z,
+    positive, tol, budget, n_rounds, score, kernel, pixel, chosen, z,
 ):  # fmt: skip
     """Coefficients after sweeps over them and the best ones of all windows, and the work of it."""
     n_rows, n_columns = height + h - 1, width + w - 1
@@ -121,15 +126,17 @@ def descended(
     reached = float(n_taps * count_reached(score, n_rows, n_columns, stride))
     repeated = min(_MOST_SWEEPS, int(_SHARE * reached / max(1.0, one_sweep)))
     n_sweeps = max(FIRST_SWEEPS + MORE_SWEEPS * n_rounds, repeated)
-    sweep(
+    n_sweeps = min(n_sweeps, max(1, int(budget * _SHARE / max(1.0, 2 * one_sweep))))
+    n_sweeps = sweep(
         0, len(z), padded, known, taps, begins, places, stride, h, wide, positive, chosen, pixel,
-        cut, slopes, inverse, z, n_sweeps, padded.dtype.type(tol / weight),
+        cut, slopes, inverse, z, n_sweeps, padded.dtype.type(_ENOUGH * tol / weight),
     )  # fmt: skip
+    work = 4.0 * n_taps * n_rows * stride + 2 * n_sweeps * one_sweep / _SHARE
     n = 0
     for i in range(len(z)):
         pixel[n], chosen[n], z[n] = pixel[i], chosen[i], z[i]
         n += z[i] != 0
-    return pixel[:n], chosen[:n], z[:n], 4.0 * n_taps * n_rows * stride + 2 * n_sweeps * one_sweep
+    return pixel[:n], chosen[:n], z[:n], work
 
 
 @jit
@@ -177,7 +184,7 @@ def count_reached(score, n_rows, n_columns, stride):
 
 
 @jit
-def bound(images, s, padded, weight, most, h, w):
+def bound(images, s, padded, precise, most, h, w):
     """Dual objective of a residual, as in ``inference``, and its weighted squared error."""
     _, n_channels, height, width = images.shape
     stride, inner, energy = width + 2 * (w - 1), 0.0, 0.0
@@ -191,7 +198,6 @@ def bound(images, s, padded, weight, most, h, w):
     tiny = np.finfo(np.float64).tiny
     norm = np.float64(most) * (1 + MARGIN * np.finfo(padded.dtype).eps)
     scale = min(max(inner / max(energy, tiny), 0.0), 1 / max(norm, tiny))
-    precise = np.float64(weight)
     return precise * scale * (inner - 0.5 * scale * energy), 0.5 * precise * energy
 
 
@@ -226,14 +232,9 @@ def shrink(padded, scaled, score, weight, highest, images, h, w):
 
 
 @jit
-def written(array, start, some):
-    """The array with some numbers from a place on, or a longer one."""
-    end = start + len(some)
-    if end > len(array):
-        longer = np.empty(2 * end, array.dtype)
-        for i in range(start):
-            longer[i] = array[i]
-        array = longer
-    for i in range(start, end):
-        array[i] = some[i - start]
-    return array
+def total_of(z):
+    """Sum of the absolute values, in float64."""
+    total = 0.0
+    for i in range(len(z)):
+        total += abs(z[i])
+    return total
