@@ -54,7 +54,7 @@ def pytest_runtest_makereport(item, call):
 def pytest_terminal_summary(terminalreporter):
     def count(*outcomes):
         reports = [report for name in outcomes for report in terminalreporter.getreports(name)]
-        return sum("data" in report.keywords for report in reports)
+        return sum("data" in getattr(report, "keywords", ()) for report in reports)
 
     ran, skipped = count("passed", "failed", "xfailed", "xpassed"), count("skipped")
     terminalreporter.write_line(f"Data tests: {ran} ran, {skipped} skipped.")
