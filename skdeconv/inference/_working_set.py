@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -29,7 +30,7 @@ class WorkingSet:
     def __init__(self, problem, init=None):
         self.problem = problem
         maps_shape, images = problem.operator.maps_shape, problem.images
-        self.n_coefficients = int(np.prod(maps_shape))
+        self.n_coefficients = math.prod(maps_shape)
         self.n_positions = self.n_coefficients // maps_shape[0]
         self.index = np.empty(0, dtype=np.int64)
         self.values = np.empty(0, dtype=images.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array, hstack, issparse, vstack
@@ -71,10 +72,16 @@ def present_mixed(codes, maps_shapes, low_frequency=None) -> SparseMaps:
 def maps_of_rows(rows: csr_array, maps_shape: tuple[int, int, int]) -> SparseMaps:
     """Convert rows in public order to maps of shape (map_height, map_width, n_filters)."""
     height, width, n_filters = maps_shape
-    rows, size = csr_array(rows), (height * width, n_filters)
-    maps = [csr_array(rows[[i]].reshape(size)) for i in range(rows.shape[0])]
-    for one in maps:
-        one.indices, one.indptr = one.indices.astype(np.int32), one.indptr.astype(np.int32)
+    rows, maps, size = csr_array(rows), [], height * width
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    for begin, end in pairwise(rows.indptr):
+        position, kernel = np.divmod(rows.indices[begin:end], n_filters)
+        indptr = np.zeros(size + 1, dtype=np.int32)
+        np.cumsum(np.bincount(position, minlength=size), out=indptr[1:])
+        parts = rows.data[begin:end].copy(), kernel.astype(np.int32, copy=False), indptr
+        maps.append(csr_array(parts, shape=(size, n_filters)))
     return SparseMaps(maps, [(height, width)] * len(maps))
 
 
