@@ -115,11 +115,9 @@ class Masked(Operator):
 
     def lasso(self, images, index, values, *options):
         """Minimise the cost at p = 1 over the known pixels, if there is a loop for it."""
-        return (
-            self.operator.lasso(images, index, values, *options, self.known)
-            if self._is_compiled
-            else None
-        )
+        if self._is_compiled:
+            return self.operator.lasso(images, index, values, *options, self.known)
+        return super().lasso(images, index, values, *options)
 
     @property
     def _is_compiled(self):

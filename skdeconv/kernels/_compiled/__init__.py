@@ -64,7 +64,9 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
     place = bank.at(images)
     if 4 * bank.work(images) > _WORK:
         return None
-    mask, scratch = place.mask(known), (place.empty(), place.zeros())
+    mask, scratch = place.mask(known), place.empty()
+    # The border of the scaled residual stays zero.
+    scaled = np.zeros_like(scratch)
     lines = [np.empty(place.line, dtype) for dtype in (images.dtype, np.int32) * 2]
     weights = images.dtype.type(weight), float(weight)
     limits = float(tol), float(_WORK), max_iter
@@ -76,7 +78,7 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
     new = np.empty_like(old[0]), *(np.empty(size, one.dtype) for one in old[1:])
     while ((rounds < 0) | ((gap > tol) & (rounds < max_iter))).any():
         _lasso.lasso(
-            images, *mask, *scratch, bank.filters[0], *bank.rows, place.planes, bank.norms,
+            images, *mask, scratch, scaled, bank.filters[0], *bank.rows, place.planes, bank.norms,
             *bank.size, bank.wide, *weights, positive, *limits, *lines, *old, *new, rounds, cost,
             dual, gap,
         )  # fmt: skip

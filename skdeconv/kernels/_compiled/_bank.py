@@ -110,12 +110,6 @@ class Place:
         size = self.images_shape[0] * self._plane + TILE + 2 * self.bank.size[1] + LANES
         return np.empty(size, dtype=self.bank.norms.dtype)
 
-    def zeros(self):
-        """The same, with zeros."""
-        padded = self.empty()
-        padded[:] = 0
-        return padded
-
     def mask(self, known):
         """Padded mask of known pixels, all of them if None, and whether there was one."""
         padded, masked = self.empty(), known is not None

@@ -7,7 +7,7 @@ import numpy as np
 from skdeconv.kernels._compiled._correlation import best_of_windows
 from skdeconv.kernels._compiled._descent import found_cut, invert, subtract, sweep
 from skdeconv.kernels._compiled._jit import jit
-from skdeconv.kernels._compiled._padding import fill
+from skdeconv.kernels._compiled._padding import fill, row_start
 from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
 # A multiplication in a sweep takes about ten times as long as one in a correlation. Sweeps of few
@@ -31,8 +31,7 @@ def lasso(
     four arrays are updated, with negative rounds of images that were not begun.
     """
     n_samples, _, height, width = images.shape
-    n_rows, n_columns = height + h - 1, width + w - 1
-    stride, end, total = n_columns + w - 1, 0, 0.0
+    stride, end, total = width + 2 * (w - 1), 0, 0.0
     new_indptr[0] = 0
     for s in range(n_samples):
         pixel, chosen = pixels[indptr[s] : indptr[s + 1]], kernels[indptr[s] : indptr[s + 1]]
@@ -49,12 +48,10 @@ def lasso(
         spent = 0.0
         while going:
             cost_before = cost[s]
-            best_of_windows(
-                padded, filters, begins, places, n_rows * stride, stride, h, w, positive, score,
+            found, error = certified(
+                images, s, padded, filters, begins, places, h, w, weight, precise, positive, score,
                 kernel,
             )  # fmt: skip
-            most = highest_score(score, weight, n_rows, n_columns, stride)
-            found, error = bound(images, s, padded, precise, most, h, w)
             cost[s], dual[s] = error + total_of(z), max(dual[s], found)
             gap[s] = relative_gap(cost[s], dual[s])
             if gap[s] > tol and rounds[s] and cost_before - cost[s] <= tol * cost[s]:
@@ -81,21 +78,31 @@ def lasso(
 
 
 @jit
+def certified(
+    images, s, padded, filters, begins, places, h, w, weight, precise, positive, score, kernel
+):  # fmt: skip
+    """Best filter of each window of a residual, its dual objective, and weighted squared error."""
+    n_rows, n_columns = images.shape[2] + h - 1, images.shape[3] + w - 1
+    stride = n_columns + w - 1
+    best_of_windows(
+        padded, filters, begins, places, n_rows * stride, stride, h, w, positive, score, kernel
+    )
+    most = highest_score(score, weight, n_rows, n_columns, stride)
+    return bound(images, s, padded, precise, most, h, w)
+
+
+@jit
 def tightened(
     images, s, padded, scaled, filters, begins, places, h, w, weight, precise, positive, tol,
     score, score_scaled, kernel_scaled, cost, dual,
 ):  # fmt: skip
     """Lower bound on the cost from residuals that are scaled locally."""
-    n_rows, n_columns = images.shape[2] + h - 1, images.shape[3] + w - 1
-    stride = n_columns + w - 1
     shrink(padded, scaled, score, weight, score_scaled, images, h, w)
     for scaling in range(SCALINGS):
-        best_of_windows(
-            scaled, filters, begins, places, n_rows * stride, stride, h, w, positive, score_scaled,
-            kernel_scaled,
+        found, _ = certified(
+            images, s, scaled, filters, begins, places, h, w, weight, precise, positive,
+            score_scaled, kernel_scaled,
         )  # fmt: skip
-        most = highest_score(score_scaled, weight, n_rows, n_columns, stride)
-        found, _ = bound(images, s, scaled, precise, most, h, w)
         dual = max(dual, found)
         gap = relative_gap(cost, dual)
         if scaling == SCALINGS - 1 or gap <= tol or gap > NEARLY * tol:
@@ -187,10 +194,10 @@ def count_reached(score, n_rows, n_columns, stride):
 def bound(images, s, padded, precise, most, h, w):
     """Dual objective of a residual, as in ``inference``, and its weighted squared error."""
     _, n_channels, height, width = images.shape
-    stride, inner, energy = width + 2 * (w - 1), 0.0, 0.0
+    inner, energy = 0.0, 0.0
     for c in range(n_channels):
         for y in range(height):
-            row = (c * (height + 2 * (h - 1)) + y + h - 1) * stride + w - 1
+            row = row_start(c, y, height, width, h, w)
             for x in range(width):
                 one = np.float64(padded[row + x])
                 inner += one * np.float64(images[s, c, y, x])
@@ -226,7 +233,7 @@ def shrink(padded, scaled, score, weight, highest, images, h, w):
             highest[y * stride + x] = most
     for c in range(n_channels):
         for y in range(height):
-            row = (c * (height + 2 * (h - 1)) + y + h - 1) * stride + w - 1
+            row = row_start(c, y, height, width, h, w)
             for x in range(width):
                 scaled[row + x] = padded[row + x] / highest[y * stride + x]
 
