@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
-
 import numpy as np
 from scipy.sparse import csr_array
 
-# Maximum size of the array of patches that are summed at once, and about the number of pairs of
-# coefficients that are multiplied at once.
-_PATCHES, _PAIRS = 2**22, 2**20
+from skdeconv.kernels import pair_sums, patch_sums, windows
 
 
 class Spikes:
@@ -44,41 +39,15 @@ class Spikes:
         """Correlation of maps: sum of z_k[u] z_k'[u + d] over u, (K, K, 2h - 1, 2w - 1)."""
         n_filters, h, w = self.n_filters, self.h, self.w
         # Padding between rows and images prevents windows from extending into the next one.
-        line = self.sample * (self.height + 2 * h) + self.y
         stride = self.width + 3 * w
-        key = line * stride + self.x
-        first, last = np.empty((2, h, len(key)), dtype=np.int64)
-        first[0] = np.arange(1, len(key) + 1)
-        for dy in range(h):
-            last[dy] = np.searchsorted(key, key + dy * stride + w - 1, side="right")
-            if dy:
-                first[dy] = np.searchsorted(key, key + dy * stride - (w - 1))
-        half = self._products(first.ravel(), last.ravel())
+        key = (self.sample * (self.height + 2 * h) + self.y) * stride + self.x
+        half = pair_sums(key, self.kernel, self.values, stride, n_filters, (h, w))
         full = np.zeros((n_filters, n_filters, 2 * h - 1, 2 * w - 1))
         full[:, :, h - 1 :] = half
         full[:, :, :h] += half.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
         energy = np.bincount(self.kernel, weights=self.values**2, minlength=n_filters)
         full[np.arange(n_filters), np.arange(n_filters), h - 1, w - 1] += energy
         return full
-
-    def _products(self, first, last):
-        """Sums of products of coefficients by filters and offset, (K, K, h, 2w - 1).
-
-        Coefficient i, modulo their number, is paired with those from ``first[i]`` to ``last[i]``.
-        """
-        shape = self.n_filters, self.n_filters, self.h, 2 * self.w - 1
-        sums, count = np.zeros(math.prod(shape)), last - first
-        begins = np.searchsorted(np.cumsum(count), np.arange(0, count.sum(), _PAIRS), "right")
-        for begin, end in pairwise(np.append(np.unique(begins), len(count))):
-            some = count[begin:end]
-            one = np.repeat(np.arange(begin, end) % len(self.values), some)
-            other = np.arange(len(one)) + np.repeat(first[begin:end] + some - np.cumsum(some), some)
-            dy, dx = self.y[other] - self.y[one], self.x[other] - self.x[one]
-            place = (self.kernel[one], self.kernel[other], dy, dx + self.w - 1)
-            products = self.values[one] * self.values[other]
-            bins = np.ravel_multi_index(place, shape)
-            sums += np.bincount(bins, weights=products, minlength=len(sums))
-        return sums.reshape(shape)
 
     def unseen(self, known):
         """Rows of P for pixels outside of the images, and for missing pixels.
@@ -88,7 +57,7 @@ class Spikes:
         h, w = self.h, self.w
         # The filters of most coefficients cover known pixels only.
         cut = np.flatnonzero(~self._over_windows(np.logical_and, known))
-        under = self._under(chosen=cut)
+        under = self._under(cut)
         spike, tap = np.nonzero(~self._bordered(known).ravel()[under])
         _, pixel = np.unique(under[spike, tap], return_inverse=True)
         tap += self.kernel[cut][spike] * h * w
@@ -118,15 +87,10 @@ class Spikes:
 
         ``margin`` enlarges the patches on every side, in rows and columns.
         """
-        padded = self._padded(images, margin)
-        size = (self.h + 2 * margin[0]) * (self.w + 2 * margin[1]) * self.n_channels
-        sums = np.zeros((self.n_filters, size))
-        step = max(1, _PATCHES // size)
-        for first in range(0, len(self.values), step):
-            block = slice(first, first + step)
-            patches = padded[self._under(margin, block)].reshape(-1, size)
-            chosen = (self.values[block], (self.kernel[block], np.arange(len(patches))))
-            sums += csr_array(chosen, shape=(self.n_filters, len(patches))) @ patches
+        (h, w), (above, left) = (self.h, self.w), margin
+        corner, line = self._corner(margin)
+        padded, size = self._padded(images, margin), (h + 2 * above, w + 2 * left)
+        sums = patch_sums(corner, self.kernel, self.values, padded, line, self.n_filters, size)
         return sums.reshape(-1, self.n_channels)
 
     def reconstruct(self, flat, n_samples):
@@ -141,12 +105,16 @@ class Spikes:
         images = padded.reshape(self.n_channels, n_samples, rows, columns).swapaxes(0, 1)
         return images[:, :, self.h - 1 : rows - self.h + 1, self.w - 1 : columns - self.w + 1]
 
-    def _under(self, margin=(0, 0), chosen=slice(None)):
+    def _corner(self, margin=(0, 0)):
+        """Pixel of the padded stack in the corner of each filter, and the length of its rows."""
+        rows = self.height + 2 * (self.h - 1 + margin[0])
+        line = self.width + 2 * (self.w - 1 + margin[1])
+        return (self.sample * rows + self.y) * line + self.x, line
+
+    def _under(self, chosen=slice(None)):
         """Indices of the pixels in the padded stack under each coefficient's filter."""
-        h, w = self.h + 2 * margin[0], self.w + 2 * margin[1]
-        rows, columns = self.height + self.h + h - 2, self.width + self.w + w - 2
-        corner = ((self.sample * rows + self.y) * columns + self.x)[chosen]
-        return corner[:, None] + (np.arange(h)[:, None] * columns + np.arange(w)).ravel()
+        corner, line = self._corner()
+        return windows(corner[chosen], line, (self.h, self.w))
 
     def _padded(self, images, margin=(0, 0)):
         """Pixels of the padded stack as rows, with channels last."""

@@ -10,6 +10,8 @@ from skdeconv.filters._spikes import Spikes
 
 # Sweeps over the filters, and projected gradient steps per filter and sweep.
 _SWEEPS, _STEPS = 3, 3
+# Scale from which on the Gram matrix is multiplied by the scales.
+_SMALLEST = 1e-5
 
 
 class Statistics:
@@ -30,29 +32,35 @@ class Statistics:
 
     Attributes
     ----------
+    scales : ndarray of shape (n_filters,), float64
+        Factor of the maps of each filter, which makes fading and rescaling cheap.
     gram : ndarray of shape (n_filters * h * w, n_filters * h * w), float64
-        G, divided by ``scale``.
+        G for maps divided by their scales.
     cross : ndarray of shape (n_filters * h * w, n_channels), float64
-        b, divided by ``scale``.
-    scale : float
-        Common factor, which makes fading a scalar operation.
+        b.
     """
 
     def __init__(self, filters_shape):
         n_filters, n_channels, h, w = filters_shape
-        self.filters_shape = tuple(filters_shape)
+        self.filters_shape, self._taps = tuple(filters_shape), h * w
         size = n_filters * h * w
+        self.scales = np.ones(n_filters)
         self.gram = np.zeros((size, size))
         self.cross = np.zeros((size, n_channels))
-        self.scale = 1.0
 
     def fade(self, factor: float) -> None:
         """Multiply the statistics by the forgetting factor, 0 <= factor <= 1."""
-        self.scale *= factor
-        if self.scale < 1e-10:
-            self.gram *= self.scale
-            self.cross *= self.scale
-            self.scale = 1.0
+        self.cross *= factor
+        self._scale(np.full(len(self.scales), factor**0.5))
+
+    def _scale(self, factors):
+        """Multiply the maps of each filter by a factor in the Gram matrix."""
+        self.scales *= factors
+        if self.scales.min() < _SMALLEST:
+            factors = np.repeat(self.scales, self._taps)
+            self.gram *= factors[:, None]
+            self.gram *= factors
+            self.scales = np.ones_like(self.scales)
 
     def add(self, maps: csr_array, images: np.ndarray, flat: np.ndarray | None = None) -> None:
         """Add the statistics of a mini-batch of images and their maps.
@@ -75,18 +83,24 @@ class Statistics:
             fill = spikes.reconstruct(flat, len(images)) if (missing & known[:, None]).any() else 0
             images = np.where(missing, known[:, None] * fill, images)
         n_filters, _, h, w = self.filters_shape
+        # In the units of the Gram matrix.
+        self.cross += spikes.patch_sums(images)
+        spikes.values /= self.scales[spikes.kernel]
         view = self.gram.reshape(n_filters, h, w, n_filters, h, w)
-        view += _toeplitz(spikes.correlation() / self.scale, h, w)
+        view += _toeplitz(spikes.correlation(), h, w)
         unseen = spikes.unseen(known)
         lost = (unseen.T @ unseen).tocoo()
-        self.gram[lost.row, lost.col] -= lost.data / self.scale
-        self.cross += spikes.patch_sums(images) / self.scale
+        self.gram[lost.row, lost.col] -= lost.data
 
     def rescale(self, norms: np.ndarray) -> None:
         """Update the statistics for maps multiplied by ``norms``, one factor per filter."""
-        factor = np.repeat(norms, len(self.gram) // len(norms))
-        self.gram *= factor[:, None] * factor
-        self.cross *= factor[:, None]
+        self.cross *= np.repeat(norms, self._taps)[:, None]
+        self._scale(norms)
+
+    def product(self, flat: np.ndarray) -> np.ndarray:
+        """G f for filters of shape (n_filters * h * w, n_channels)."""
+        factors = np.repeat(self.scales, self._taps)[:, None]
+        return factors * (self.gram @ (factors * flat))
 
     def anchor(self, weight: float, flat: np.ndarray) -> None:
         """Add the statistics of earlier data for which only the learned filters are known.
@@ -101,8 +115,8 @@ class Statistics:
         flat : ndarray of shape (n_filters * h * w, n_channels)
             The filters learned from the earlier data.
         """
-        self.cross += weight * (self.gram @ flat)
-        self.gram *= 1 + weight
+        self.cross += weight * self.product(flat)
+        self._scale(np.full(len(self.scales), (1 + weight) ** 0.5))
 
     def clear(self, kernels: np.ndarray, flat: np.ndarray) -> None:
         """Remove the maps of some filters, and subtract their reconstruction from the images.
@@ -114,9 +128,10 @@ class Statistics:
         flat : ndarray of shape (n_filters * h * w, n_channels)
             All filters, as used to infer the maps.
         """
-        taps = len(self.gram) // self.filters_shape[0]
-        rows = (np.asarray(kernels)[:, None] * taps + np.arange(taps)).ravel()
-        self.cross -= self.gram[:, rows] @ flat[rows]
+        rows = (np.asarray(kernels)[:, None] * self._taps + np.arange(self._taps)).ravel()
+        removed = np.zeros_like(flat)
+        removed[rows] = flat[rows]
+        self.cross -= self.product(removed)
         self.gram[rows], self.gram[:, rows], self.cross[rows] = 0, 0, 0
 
     def descend(self, flat: np.ndarray, mask: np.ndarray | float) -> np.ndarray:
@@ -134,26 +149,28 @@ class Statistics:
         flat : ndarray of shape (n_filters * h * w, n_channels)
             Filters after projected gradient steps, which do not increase the error.
         """
-        taps = len(flat) // self.filters_shape[0]
+        taps, scales = self._taps, self.scales
+        scaled = np.repeat(scales, taps)[:, None] * flat
         lengths = _step_lengths(self.gram, taps)
         for k in np.tile(np.flatnonzero(lengths), _SWEEPS):
             rows = slice(k * taps, (k + 1) * taps)
-            block, one = self.gram[rows, rows], flat[rows]
-            rest = self.cross[rows] - self.gram[rows] @ flat + block @ one
+            block, one = scales[k] ** 2 * self.gram[rows, rows], flat[rows]
+            rest = self.cross[rows] - scales[k] * (self.gram[rows] @ scaled) + block @ one
+            length = lengths[k] / scales[k] ** 2
             for _ in range(_STEPS):
-                one = one + lengths[k] * (rest - block @ one)
+                one = one + length * (rest - block @ one)
                 one *= mask if np.isscalar(mask) else mask[rows]
                 one /= max(1.0, float(np.linalg.norm(one)))
-            flat[rows] = one
+            flat[rows], scaled[rows] = one, scales[k] * one
         return flat
 
     def state(self) -> dict:
         """Plain values and arrays that ``restore`` takes."""
-        return {"scale": self.scale, "gram": self.gram, "cross": self.cross}
+        return {"scales": self.scales, "gram": self.gram, "cross": self.cross}
 
     def restore(self, state: dict) -> None:
         """Take over the statistics of another problem; arrays are copied."""
-        self.scale = state["scale"]
+        self.scales = np.array(state["scales"])
         # np.array, because a copy of an array that is mapped from a file would be mapped too.
         self.gram, self.cross = np.array(state["gram"]), np.array(state["cross"])
 

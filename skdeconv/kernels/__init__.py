@@ -31,10 +31,22 @@ the interpreter, and no call takes much longer than half a second.
     sorted by sample and within it by map position, and the
     number of rounds, the cost and the gap of each image. None if a round takes too long for one
     call; the rounds are then those of the module ``inference``, as without compiled kernels.
+
+``pair_sums`` and ``patch_sums`` are compiled where possible, and portable otherwise. They take
+non-zero coefficients as three arrays, sorted by image, row and column: a place, the index of the
+filter, both int64, and the value, float64.
+
+``pair_sums(key, kernel, values, stride, n_filters, size)``
+    Sums of the products of two coefficients that are at most ``size - 1`` rows and columns apart,
+    the second of which is in the same row, or a later one; (n_filters, n_filters, h, 2 * w - 1).
+    Rows are ``stride`` places apart, and windows do not reach the next row or image.
+``patch_sums(corner, kernel, values, padded, line, n_filters, size)``
+    Sums of coefficients times the windows of ``padded`` (n_pixels, n_channels) that begin at
+    their places; rows are ``line`` pixels long. (n_filters, h * w * n_channels).
 """
 
-from skdeconv.kernels._choice import compiled
-from skdeconv.kernels._portable import sweep_atoms, sweep_gram
+from skdeconv.kernels._choice import compiled, pair_sums, patch_sums
+from skdeconv.kernels._portable import sweep_atoms, sweep_gram, windows
 from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
 __all__ = [
@@ -44,6 +56,9 @@ __all__ = [
     "NEARLY",
     "SCALINGS",
     "compiled",
+    "pair_sums",
+    "patch_sums",
     "sweep_atoms",
     "sweep_gram",
+    "windows",
 ]

@@ -7,6 +7,8 @@ import os
 from functools import cache
 from importlib import import_module
 
+from skdeconv.kernels import _portable
+
 _VARIABLE, _COMPILED, _PORTABLE = "SKDECONV_KERNELS", "compiled", "portable"
 
 
@@ -44,3 +46,13 @@ def _load(choice):
             raise ImportError(f"{_VARIABLE} is {_COMPILED!r}, but numba cannot be used.") from error
         logging.getLogger("skdeconv").debug("Portable kernels are used, without numba: %r", error)
         return None
+
+
+def pair_sums(*arguments):
+    """Sums of products of coefficients; see the package ``skdeconv.kernels``."""
+    return (compiled() or _portable).pair_sums(*arguments)
+
+
+def patch_sums(*arguments):
+    """Sums of coefficients times windows; see the package ``skdeconv.kernels``."""
+    return (compiled() or _portable).patch_sums(*arguments)

@@ -1,14 +1,20 @@
-"""Sweeps of coordinate descent by scikit-learn, over atoms or over their Gram matrix."""
+"""The portable kernels; see the package ``skdeconv.kernels``."""
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import numpy as np
 import sklearn
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, csr_array
 from sklearn.linear_model import lasso_path
 
 from skdeconv._utils.parallel import keep_quiet
 
+# Maximum size of the array of patches that are summed at once, and about the number of pairs of
+# coefficients that are multiplied at once.
+_PATCHES, _PAIRS = 2**22, 2**20
 # A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
 # a common stopping criterion or screening, codes would depend on the other images of the stack.
 _FIXED_SWEEPS = {"tol": 0.0, "check_input": False}
@@ -89,3 +95,45 @@ def _swept(atoms, images, start, slopes, weight, **given):
     options = given | _FIXED_SWEEPS
     _, path, _ = lasso_path(atoms, images, alphas=alphas, coef_init=start, **options)
     return path[:, 0] if slopes is None else path[:, 0] / slopes
+
+
+def pair_sums(key, kernel, values, stride, n_filters, size) -> np.ndarray:
+    """Sums of products of coefficients, by filters and offset."""
+    h, w = size
+    first, last = np.empty((2, h, len(key)), dtype=np.int64)
+    first[0] = np.arange(1, len(key) + 1)
+    for dy in range(h):
+        last[dy] = np.searchsorted(key, key + dy * stride + w - 1, side="right")
+        if dy:
+            first[dy] = np.searchsorted(key, key + dy * stride - (w - 1))
+    # Coefficient i, modulo their number, is paired with those from first[i] to last[i].
+    first, count = first.ravel(), (last - first).ravel()
+    shape = n_filters, n_filters, h, 2 * w - 1
+    sums = np.zeros(math.prod(shape))
+    begins = np.searchsorted(np.cumsum(count), np.arange(0, count.sum(), _PAIRS), "right")
+    for begin, end in pairwise(np.append(np.unique(begins), len(count))):
+        some = count[begin:end]
+        one = np.repeat(np.arange(begin, end) % len(key), some)
+        other = np.arange(len(one)) + np.repeat(first[begin:end] + some - np.cumsum(some), some)
+        dy, dx = np.divmod(key[other] - key[one] + w - 1, stride)
+        bins = np.ravel_multi_index((kernel[one], kernel[other], dy, dx), shape)
+        sums += np.bincount(bins, weights=values[one] * values[other], minlength=len(sums))
+    return sums.reshape(shape)
+
+
+def patch_sums(corner, kernel, values, padded, line, n_filters, size) -> np.ndarray:
+    """Sums of coefficients times windows, by filters."""
+    sums = np.zeros((n_filters, math.prod(size) * padded.shape[1]))
+    step = max(1, _PATCHES // sums.shape[1])
+    for first in range(0, len(values), step):
+        block = slice(first, first + step)
+        patches = padded[windows(corner[block], line, size)].reshape(-1, sums.shape[1])
+        chosen = (values[block], (kernel[block], np.arange(len(patches))))
+        sums += csr_array(chosen, shape=(n_filters, len(patches))) @ patches
+    return sums
+
+
+def windows(corner, line, size) -> np.ndarray:
+    """Pixels of windows, given by their first, in rows of ``line`` pixels; (n_windows, h * w)."""
+    h, w = size
+    return corner[:, None] + (np.arange(h)[:, None] * line + np.arange(w)).ravel()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from skdeconv.kernels._compiled import _correlation, _descent, _lasso
+from skdeconv.kernels._compiled import _correlation, _descent, _lasso, _statistics
 from skdeconv.kernels._compiled._bank import FilterBank
 
-__all__ = ["FilterBank", "best", "correlate", "descend", "lasso"]
+__all__ = ["FilterBank", "best", "correlate", "descend", "lasso", "pair_sums", "patch_sums"]
 
 if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 61):
     raise ImportError(f"numba {numba.__version__} is older than 0.61.")
@@ -84,6 +84,32 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
         )  # fmt: skip
         old = new[0].copy(), *(one[: new[0][-1]].copy() for one in new[1:])
     return place.index(*old[:3]), old[3], rounds, cost, gap
+
+
+def pair_sums(key, kernel, values, stride, n_filters, size):
+    """Sums of products of coefficients, by filters and offset."""
+    h, w = size
+    sums, rows = np.zeros((n_filters, n_filters, h, 2 * w - 1)), np.arange(h) * stride
+    for some in _parts(len(key), n_filters * h * (2 * w - 1)):
+        first = np.searchsorted(key, key[some.start] + rows - (w - 1))
+        _statistics.add_pairs(
+            key, kernel, values, some.start, min(some.stop, len(key)), first, stride, h, w,
+            n_filters, sums.ravel(),
+        )  # fmt: skip
+    return sums
+
+
+def patch_sums(corner, kernel, values, padded, line, n_filters, size):
+    """Sums of coefficients times windows, by filters."""
+    n_channels = padded.shape[1]
+    h, width, line = size[0], size[1] * n_channels, line * n_channels
+    sums = np.zeros((n_filters, h * width))
+    for some in _parts(len(corner), h * width):
+        _statistics.add_patches(
+            corner[some] * n_channels, kernel[some], values[some], padded.ravel(), line, h, width,
+            sums.ravel(),
+        )  # fmt: skip
+    return sums
 
 
 def _parts(number, work):
