@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeconv._base import BaseDeconvNet
 from skdeconv._utils.callbacks import with_callbacks
-from skdeconv._utils.parallel import quiet_single_thread, workers
+from skdeconv._utils.parallel import one_blas_thread, workers
 from skdeconv._utils.rollback import restored_on_failure
 from skdeconv._utils.validation import check_in, check_integer, check_seed
 from skdeconv.layouts import (
@@ -309,7 +309,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         warn_of_scale(images, codings[0], plans[0].shape[2:])
         visited, network = windows_of(self, images), AdaptiveNetwork([], [])
         switches, filters, costs = [[] for _ in range(len(visited))], [], []
-        with workers(self.n_jobs) as parallel, quiet_single_thread():
+        with workers(self.n_jobs) as parallel, one_blas_thread():
             for number, plan in enumerate(plans, 1):
                 known = visited, len(images), network, switches
                 learner = AdaptiveLearner(*known, plan, random_state, parallel)

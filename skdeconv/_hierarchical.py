@@ -518,7 +518,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
     def _results(self, codings, images, synthesis):
         """Codes of some layers, by their numbers; ``synthesis`` reconstructs pixels from them."""
         hierarchy = self._hierarchy()
-        with workers(self.n_jobs) as parallel:
+        with workers(self.n_jobs, in_kernels=codings[0].in_kernels) as parallel:
             args = codings, images, synthesis, self.inference, parallel
             results, greedy, inputs = hierarchy.infer(*args)
         if any(not result.maps.nnz for result in results.values()):

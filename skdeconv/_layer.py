@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from skdeconv._base import BaseDeconvNet
 from skdeconv._utils.callbacks import with_callbacks
-from skdeconv._utils.parallel import quiet_single_thread, workers
+from skdeconv._utils.parallel import one_blas_thread, workers
 from skdeconv._utils.rollback import restored_on_failure
 from skdeconv._utils.validation import check_flag, check_in, check_seed
 from skdeconv.filters import check_any_filters, check_filter_size, with_canonical_signs
@@ -280,7 +280,8 @@ class DeconvNetLayer(BaseDeconvNet):
         context.call_on_fit_task_begin(**data)
         if plan.max_iter:
             warn_of_scale(images, plan.coding, plan.shape[1:3])
-        with workers(self.n_jobs) as parallel, quiet_single_thread():
+        in_kernels = plan.coding.in_kernels
+        with workers(self.n_jobs, in_kernels=in_kernels) as parallel, one_blas_thread():
             learner = LayerLearner(images, plan, random_state, parallel)
 
             def attributes(costs):
@@ -446,7 +447,7 @@ class DeconvNetLayer(BaseDeconvNet):
         return check_coding(self).scaled(self._lam_unit)
 
     def _infer(self, coding, images, synthesis):
-        with workers(self.n_jobs) as parallel:
+        with workers(self.n_jobs, in_kernels=coding.in_kernels) as parallel:
             result = coding.infer(synthesis, images, parallel=parallel)
         if not result.maps.nnz:
             rest = without_low_frequency(images, synthesis, result.low_frequency)
@@ -456,7 +457,7 @@ class DeconvNetLayer(BaseDeconvNet):
     def _maps_as_images(self, coding, images, factor=None):
         """Maps of images as images of a layer above, and their factor, found if it is None."""
         synthesis = self._synthesis(self._filters_in_pixels(), images.dtype)
-        with workers(self.n_jobs) as parallel:
+        with workers(self.n_jobs, in_kernels=coding.in_kernels) as parallel:
             maps = coding.infer(synthesis, images, parallel=parallel).maps
         factor = typical_value(maps) if factor is None else factor
         return next_images(maps, synthesis, images, factor), factor

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 # own alone; inside a folder modules may import each other, without cycles.
 LAYERS = (
     {"exceptions"},
+    {"kernels"},
     {"_utils"},
     {"layouts"},
-    {"kernels"},
     {"operators"},
     {"filters"},
     {"inference"},

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
+import sys
 import threading
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from itertools import chain, islice
 
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
-# Thread limits and warning filters apply to the whole process. The first of several concurrent
-# blocks sets them, and the last one restores them. A block is a pair of its thread and a key.
-_LOCK, _PASSES, _WHILE_ANY = threading.RLock(), set(), ExitStack()
-# Filtered by message, since other threads must still receive the ConvergenceWarning of estimators.
-# The regular expression comment distinguishes these filters from those set by other code.
-_IGNORED = [
-    ("ignore", re.compile(f"{words}(?#skdeconv)", re.IGNORECASE), category, None, 0)
-    for words, category in [
-        # joblib stores large arguments on workers of a dask cluster, where they are lost with the
-        # worker. A tuple is sent with its task, which the scheduler can move to another worker.
-        ("Sending large graph", UserWarning),
-        # Raised by scikit-learn after each fixed number of sweeps of a solver.
-        ("Objective did not converge", ConvergenceWarning),
-    ]
-]
+from skdeconv.kernels import compiled
+
+# A limit of threads applies to the whole process. The first of several concurrent blocks sets it,
+# and the last one restores it. A block is a pair of its thread and a key.
+_LOCK, _BLOCKS, _WHILE_ANY = threading.RLock(), set(), ExitStack()
 
 
 @cache
@@ -37,7 +26,7 @@ def _controller():
 
 
 @contextmanager
-def _one_blas_thread():
+def _limit():
     """Limit BLAS to one thread; another thread than the one that set the limit may restore it."""
     _let_this_thread_limit()
     limiter = _controller().limit(limits=1, user_api="blas")
@@ -59,29 +48,25 @@ def _let_this_thread_limit():
 
 
 @contextmanager
-def quiet_single_thread():
-    """Limit BLAS to one thread, and ignore the warnings of ``_IGNORED``."""
-    this_pass = threading.get_ident(), object()
+def one_blas_thread():
+    """Limit BLAS to one thread, on whose number the last bits of products depend."""
+    this_block = threading.get_ident(), object()
     try:
         with _LOCK:
-            _PASSES.add(this_pass)
-            if len(_PASSES) == 1:
-                _WHILE_ANY.enter_context(_one_blas_thread())
-        keep_quiet()
+            _BLOCKS.add(this_block)
+            if len(_BLOCKS) == 1:
+                _WHILE_ANY.enter_context(_limit())
         yield
     finally:
         with _LOCK:
-            _PASSES.discard(this_pass)
+            _BLOCKS.discard(this_block)
             _restore_after_the_last()
 
 
 def _restore_after_the_last():
-    """Restore thread limits and warning filters, unless a block needs them."""
-    if not _PASSES:
-        try:
-            _WHILE_ANY.close()
-        finally:
-            warnings.filters[:] = [one for one in warnings.filters if one not in _IGNORED]
+    """Restore the number of threads, unless a block limits it."""
+    if not _BLOCKS:
+        _WHILE_ANY.close()
 
 
 def _before_fork():
@@ -98,7 +83,7 @@ def _after_fork_in_child():
     global _LOCK
     # The other threads may have waited for the old lock.
     _LOCK = threading.RLock()
-    _PASSES.intersection_update([one for one in _PASSES if one[0] == threading.get_ident()])
+    _BLOCKS.intersection_update([one for one in _BLOCKS if one[0] == threading.get_ident()])
     _restore_after_the_last()
 
 
@@ -110,20 +95,12 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def keep_quiet() -> None:
-    """Set the warning filters again, if another thread has replaced the list of filters.
-
-    ``check_array`` of scikit-learn does so.
-    """
-    if _PASSES and warnings.filters[:1] != _IGNORED[-1:]:
-        for _, words, category, *_ in _IGNORED:
-            warnings.filterwarnings("ignore", words.pattern, category)
-
-
-def workers(n_jobs: int | None, tasks_at_once: int | str = "auto") -> Parallel:
+def workers(
+    n_jobs: int | None, tasks_at_once: int | str = "auto", in_kernels: bool = False
+) -> Parallel:
     """Workers of joblib, for ``map_tasks``.
 
-    Arguments are sent to workers directly. The files of joblib's memory maps would stay, often in
+    Arguments are sent to processes directly. The files of joblib's memory maps would stay, often in
     memory, until the last pass, with a copy of the images for each pass.
 
     Parameters
@@ -132,8 +109,13 @@ def workers(n_jobs: int | None, tasks_at_once: int | str = "auto") -> Parallel:
         Number of workers.
     tasks_at_once : int or "auto", default="auto"
         Number of tasks that are sent together; "auto" sends more of them if they are short.
+    in_kernels : bool, default=False
+        Whether tasks spend most of their time in kernels. Compiled ones release the lock of the
+        interpreter, so that threads are then preferred to processes, unless a backend of joblib is
+        configured.
     """
-    return Parallel(n_jobs=n_jobs, max_nbytes=None, batch_size=tasks_at_once)
+    prefer = "threads" if in_kernels and compiled() is not None else None
+    return Parallel(n_jobs=n_jobs, max_nbytes=None, batch_size=tasks_at_once, prefer=prefer)
 
 
 def map_tasks(function, arguments, parallel=None) -> list:
@@ -152,13 +134,27 @@ def map_tasks(function, arguments, parallel=None) -> list:
     tasks = iter(arguments)
     first = list(islice(tasks, 2))
     tasks = chain(first, tasks)
-    with quiet_single_thread():
+    with one_blas_thread():
         if parallel is None or len(first) < 2:
             return [function(*one) for one in tasks]
-        return parallel(delayed(_run)(function, one) for one in tasks)
+        with _large_graphs():
+            return parallel(delayed(_run)(function, one) for one in tasks)
 
 
 def _run(function, args):
-    # Workers do not inherit warning filters and thread limits.
-    with quiet_single_thread():
+    # Workers do not inherit thread limits.
+    with one_blas_thread():
         return function(*args)
+
+
+@contextmanager
+def _large_graphs():
+    """Ignore the advice of dask on large arguments of tasks.
+
+    joblib would store them on workers of a cluster, where they are lost with the worker. With its
+    task, a tuple can be moved to another worker.
+    """
+    with warnings.catch_warnings() if "distributed" in sys.modules else nullcontext():
+        if "distributed" in sys.modules:
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        yield

@@ -67,6 +67,11 @@ class Coding:
         """The same parameters, with ``lam`` as a multiple of ``scale``."""
         return replace(self, weight=self.weight * scale, scale=scale)
 
+    @property
+    def in_kernels(self) -> bool:
+        """Whether inference spends most of its time in kernels, not in many small products."""
+        return self.smoothness is None
+
     def low_frequency(self, filter_size, n_channels, dtype) -> LowFrequencySynthesis | None:
         """Synthesis from low-frequency maps; None if there are none."""
         if self.smoothness is None:

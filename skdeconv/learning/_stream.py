@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skdeconv._utils.parallel import quiet_single_thread, workers
+from skdeconv._utils.parallel import one_blas_thread, workers
 from skdeconv._utils.validation import check_seed
 from skdeconv.inference import warn_of_zero_maps
 from skdeconv.learning._layer_learner import LayerLearner
@@ -69,7 +69,8 @@ def learn_from_batch(parameters, coding, images, filters=None, stream=None, of="
     # A copy, so that a generator passed as random_state is not changed.
     random_state = stream.get("random_state") or check_seed(parameters.random_state)
     random_state = deepcopy(random_state)
-    with workers(parameters.n_jobs) as parallel, quiet_single_thread():
+    in_kernels = plan.coding.in_kernels
+    with workers(parameters.n_jobs, in_kernels=in_kernels) as parallel, one_blas_thread():
         learner = LayerLearner(images, plan, random_state, parallel)
         learner.n_updates = stream.get("n_updates", 0)
         if "gram" in stream:

@@ -8,9 +8,15 @@ import warnings
 from contextlib import ExitStack
 
 import pytest
+import sklearn.linear_model
+from reference.images import images_of
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skdeconv._utils.parallel import quiet_single_thread
+from skdeconv import DeconvNetLayer
+from skdeconv._utils.parallel import one_blas_thread
+from skdeconv.kernels import _portable
+
+IMAGES = images_of(12, 11, n_samples=2)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork"),
@@ -25,18 +31,15 @@ def two_blas_threads():
         yield
 
 
-def state():
-    """Number of BLAS threads, and the warning filters of a pass, as plain values."""
-    threads = [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
-    patterns = [getattr(one[1], "pattern", one[1]) or "" for one in warnings.filters]
-    return threads, [one for one in patterns if "skdeconv" in one]
+def blas_threads():
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
 
 def before_within_after():
-    found = [state()]
-    with quiet_single_thread():
-        found.append(state())
-    return [*found, state()]
+    found = [blas_threads()]
+    with one_blas_thread():
+        found.append(blas_threads())
+    return [*found, blas_threads()]
 
 
 def in_child(function):
@@ -64,7 +67,7 @@ def other_thread():
     inside, done = threading.Event(), threading.Event()
 
     def work():
-        with quiet_single_thread():
+        with one_blas_thread():
             inside.set()
             done.wait(60)
 
@@ -78,17 +81,14 @@ def other_thread():
 
 def assert_ends_outside(found):
     before, within, after = found
-    assert set(before[0]) == set(after[0]) == {2}
-    assert set(within[0]) == {1}
-    assert (before[1], len(within[1]), after[1]) == ([], 2, [])
+    assert set(before) == set(after) == {2}
+    assert set(within) == {1}
 
 
 def test_a_pass_of_another_thread_ends_in_the_child(other_thread):
     assert_ends_outside(in_child(before_within_after))
     # Here it goes on.
-    threads, filters = state()
-    assert set(threads) == {1}
-    assert len(filters) == 2
+    assert set(blas_threads()) == {1}
 
 
 def test_a_child_of_a_child(other_thread):
@@ -97,10 +97,10 @@ def test_a_child_of_a_child(other_thread):
 
 def test_a_pass_of_the_thread_that_forks_ends_with_its_block(other_thread):
     with ExitStack() as block:
-        block.enter_context(quiet_single_thread())
-        within, after = in_child(lambda: [state(), block.close(), state()][::2])
-    assert (set(within[0]), len(within[1])) == ({1}, 2)
-    assert (set(after[0]), after[1]) == ({2}, [])
+        block.enter_context(one_blas_thread())
+        within, after = in_child(lambda: [blas_threads(), block.close(), blas_threads()][::2])
+    assert set(within) == {1}
+    assert set(after) == {2}
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_forks_while_another_thread_changes_the_limits():
 
     def work():
         while not done.is_set():
-            with quiet_single_thread():
+            with one_blas_thread():
                 pass
 
     thread = threading.Thread(target=work)
@@ -120,4 +120,35 @@ def test_forks_while_another_thread_changes_the_limits():
     finally:
         done.set()
         thread.join(60)
-    assert set(state()[0]) == {2}
+    assert set(blas_threads()) == {2}
+
+
+def test_a_child_sweeps_while_another_thread_did(monkeypatch):
+    monkeypatch.setenv("SKDECONV_KERNELS", "portable")
+    layer = DeconvNetLayer(2, 3, max_iter=1, random_state=0).fit(IMAGES)
+    inside, done = threading.Event(), threading.Event()
+
+    def lasso_path(*arguments, **options):
+        inside.set()
+        done.wait(60)
+        return sklearn.linear_model.lasso_path(*arguments, **options)
+
+    def work():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_portable, "lasso_path", lasso_path)
+            layer.transform(IMAGES)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(60)
+
+    def sweep():
+        _portable.lasso_path = sklearn.linear_model.lasso_path
+        maps = layer.transform(IMAGES)
+        return [maps.tolist(), [str(one[1]) for one in warnings.filters if "skdeconv" in str(one)]]
+
+    found, left = in_child(sweep)
+    done.set()
+    thread.join(60)
+    assert not left
+    assert found == layer.transform(IMAGES).tolist()

@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import sklearn.linear_model
 from reference.images import images_of
-from scipy.sparse import issparse
+from scipy.sparse import csc_array, issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
-from skdeconv._utils.parallel import quiet_single_thread
+from skdeconv._utils.parallel import one_blas_thread
 from skdeconv.features import BagOfFeatures, BatchTransformer, PixelFeatures, SpatialPyramid
+from skdeconv.kernels import _portable
 from skdeconv.preprocessing import LocalContrastNormalizer
 
 # Between threads scikit-learn's check of an array may restore filters that another has left.
@@ -151,7 +153,7 @@ def overlap(first_out):
     def work(number):
         if number:
             inside[0].wait(60)
-        with quiet_single_thread():
+        with one_blas_thread():
             inside[number].set()
             done[number].wait(60)
             limits[number] = blas_threads()
@@ -180,7 +182,7 @@ def test_a_pass_that_fails_leaves_the_process_as_it_was(depth, two_blas_threads)
     before = state_of_process()
 
     def fail(depth):
-        with quiet_single_thread():
+        with one_blas_thread():
             assert set(blas_threads()) == {1}
             if depth == 1:
                 raise KeyboardInterrupt
@@ -192,12 +194,27 @@ def test_a_pass_that_fails_leaves_the_process_as_it_was(depth, two_blas_threads)
         assert state_of_process() == before
 
 
-def test_a_pass_hides_what_fixed_sweeps_say_and_nothing_else():
-    with quiet_single_thread():
-        Lasso(alpha=1e-9, max_iter=1).fit(IMAGES[0], IMAGES[1, :, 0])
+def test_portable_sweeps_hide_what_scikit_learn_says_and_nothing_else(monkeypatch):
+    monkeypatch.setenv("SKDECONV_KERNELS", "portable")
+    atoms, pixels = csc_array(IMAGES[0]), IMAGES[1, :, 0]
+    start, said = np.zeros(11), []
+
+    def lasso_path(*arguments, **options):
         # What another thread says at the same time.
-        with pytest.warns(ConvergenceWarning, match="unfinished"):
+        with warnings.catch_warnings(record=True) as caught:
             warnings.warn("unfinished", ConvergenceWarning, stacklevel=1)
+        said.extend(caught)
+        return sklearn.linear_model.lasso_path(*arguments, **options)
+
+    monkeypatch.setattr(_portable, "lasso_path", lasso_path)
+    before = list(warnings.filters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _portable.sweep_atoms(atoms, pixels, start, None, 1e9, False, 1)
+        with pytest.raises(ConvergenceWarning, match="Objective did not converge"):
+            Lasso(alpha=1e-9, max_iter=1).fit(IMAGES[0], pixels)
+    assert len(said) == 1
+    assert warnings.filters == before
 
 
 def test_threads_are_told_of_unfinished_maps():
@@ -216,6 +233,6 @@ def test_a_filter_of_the_user_with_the_same_words_stays():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Objective did not converge", ConvergenceWarning)
         own = warnings.filters[0]
-        with quiet_single_thread():
+        with _portable._quiet():
             pass
         assert warnings.filters[0] == own
