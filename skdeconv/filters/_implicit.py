@@ -26,9 +26,11 @@ class ImplicitStatistics:
     ----------
     filters_shape : tuple of int
         (n_filters, n_channels, h, w).
+    dtype : dtype, default=np.float64
+        Ignored.
     """
 
-    def __init__(self, filters_shape):
+    def __init__(self, filters_shape, dtype=np.float64):
         self.filters_shape = tuple(filters_shape)
         self._weights, self._spikes, self._images = [], [], []
 

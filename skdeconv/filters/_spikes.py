@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from skdeconv.kernels import pair_sums, patch_sums, windows
+from skdeconv.kernels import pair_sums, patch_sums, subtract_unseen, windows
 
 
 class Spikes:
@@ -49,35 +48,29 @@ class Spikes:
         full[np.arange(n_filters), np.arange(n_filters), h - 1, w - 1] += energy
         return full
 
-    def unseen(self, known):
-        """Rows of P for pixels outside of the images, and for missing pixels.
+    def subtract_unseen(self, gram, known):
+        """Subtract the products of rows of P for pixels outside of the images, or missing.
 
         ``known`` is boolean, of shape (n_samples, height, width).
         """
-        h, w = self.h, self.w
-        # The filters of most coefficients cover known pixels only.
-        cut = np.flatnonzero(~self._over_windows(np.logical_and, known))
-        under = self._under(cut)
-        spike, tap = np.nonzero(~self._bordered(known).ravel()[under])
-        _, pixel = np.unique(under[spike, tap], return_inverse=True)
-        tap += self.kernel[cut][spike] * h * w
-        shape = (int(pixel.max(initial=-1)) + 1, self.n_filters * h * w)
-        return csr_array((self.values[cut][spike], (pixel, tap)), shape=shape)
+        some, (corner, line) = slice(None), self._corner()
+        if known.all():
+            inside_rows = (self.y >= self.h - 1) & (self.y < self.height)
+            some = ~(inside_rows & (self.x >= self.w - 1) & (self.x < self.width))
+        coefficients = corner[some], self.kernel[some], self.values[some]
+        known = self._bordered(known).ravel()
+        subtract_unseen(gram, *coefficients, known, line, (self.h, self.w))
 
     def keep_seen(self, known):
-        """Drop coefficients whose filters cover no known pixel; ``known`` is as in ``unseen``."""
-        seen = self._over_windows(np.logical_or, known)
-        self.sample, self.kernel = self.sample[seen], self.kernel[seen]
-        self.y, self.x, self.values = self.y[seen], self.x[seen], self.values[seen]
-
-    def _over_windows(self, function, known):
-        """Reduce ``known`` over the pixels under each coefficient's filter; False outside."""
+        """Drop coefficients whose filters cover no known pixel; ``known`` is as above."""
         lines = self._bordered(known)
         for axis, taps, size in ((1, self.h, self.height), (2, self.w, self.width)):
             ahead = (slice(None),) * axis
             shifted = [lines[*ahead, tap : tap + size + taps - 1] for tap in range(taps)]
-            lines = function.reduce(shifted)
-        return lines[self.sample, self.y, self.x]
+            lines = np.logical_or.reduce(shifted)
+        seen = lines[self.sample, self.y, self.x]
+        self.sample, self.kernel = self.sample[seen], self.kernel[seen]
+        self.y, self.x, self.values = self.y[seen], self.x[seen], self.values[seen]
 
     def _bordered(self, known):
         return np.pad(known, ((0, 0), (self.h - 1, self.h - 1), (self.w - 1, self.w - 1)))
@@ -97,7 +90,7 @@ class Spikes:
         """P f: the images reconstructed with filters of shape (K * h * w, C); channels first."""
         rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
         taps = flat.reshape(self.n_filters, self.h * self.w, self.n_channels)[self.kernel]
-        under = self._under().ravel()
+        under = windows(*self._corner(), (self.h, self.w)).ravel()
         padded = np.empty((self.n_channels, n_samples * rows * columns))
         for channel, plane in enumerate(padded):
             weights = (self.values[:, None] * taps[:, :, channel]).ravel()
@@ -110,11 +103,6 @@ class Spikes:
         rows = self.height + 2 * (self.h - 1 + margin[0])
         line = self.width + 2 * (self.w - 1 + margin[1])
         return (self.sample * rows + self.y) * line + self.x, line
-
-    def _under(self, chosen=slice(None)):
-        """Indices of the pixels in the padded stack under each coefficient's filter."""
-        corner, line = self._corner()
-        return windows(corner[chosen], line, (self.h, self.w))
 
     def _padded(self, images, margin=(0, 0)):
         """Pixels of the padded stack as rows, with channels last."""

@@ -32,9 +32,9 @@ the interpreter, and no call takes much longer than half a second.
     number of rounds, the cost and the gap of each image. None if a round takes too long for one
     call; the rounds are then those of the module ``inference``, as without compiled kernels.
 
-``pair_sums`` and ``patch_sums`` are compiled where possible, and portable otherwise. They take
-non-zero coefficients as three arrays, sorted by image, row and column: a place, the index of the
-filter, both int64, and the value, float64.
+The following are compiled where possible, and portable otherwise. They take non-zero
+coefficients as three arrays, sorted by image, row and column: a place, the index of the filter,
+both int64, and the value, float64.
 
 ``pair_sums(key, kernel, values, stride, n_filters, size)``
     Sums of the products of two coefficients that are at most ``size - 1`` rows and columns apart,
@@ -43,9 +43,12 @@ filter, both int64, and the value, float64.
 ``patch_sums(corner, kernel, values, padded, line, n_filters, size)``
     Sums of coefficients times the windows of ``padded`` (n_pixels, n_channels) that begin at
     their places; rows are ``line`` pixels long. (n_filters, h * w * n_channels).
+``subtract_unseen(gram, corner, kernel, values, known, line, size)``
+    Subtract from the Gram matrix (n_filters * h * w, n_filters * h * w) of shifted maps the part of
+    pixels of a padded stack for which the flat mask ``known`` is False; places are as before.
 """
 
-from skdeconv.kernels._choice import compiled, pair_sums, patch_sums
+from skdeconv.kernels._choice import compiled, pair_sums, patch_sums, subtract_unseen
 from skdeconv.kernels._portable import sweep_atoms, sweep_gram, windows
 from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
@@ -58,6 +61,7 @@ __all__ = [
     "compiled",
     "pair_sums",
     "patch_sums",
+    "subtract_unseen",
     "sweep_atoms",
     "sweep_gram",
     "windows",

@@ -53,6 +53,11 @@ def pair_sums(*arguments):
     return (compiled() or _portable).pair_sums(*arguments)
 
 
+def subtract_unseen(*arguments) -> None:
+    """Subtract products at unseen pixels; see the package ``skdeconv.kernels``."""
+    (compiled() or _portable).subtract_unseen(*arguments)
+
+
 def patch_sums(*arguments):
     """Sums of coefficients times windows; see the package ``skdeconv.kernels``."""
     return (compiled() or _portable).patch_sums(*arguments)

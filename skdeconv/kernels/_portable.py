@@ -174,6 +174,24 @@ def patch_sums(corner, kernel, values, padded, line, n_filters, size) -> np.ndar
     return sums
 
 
+def subtract_unseen(gram, corner, kernel, values, known, line, size) -> None:
+    """Subtract products at unseen pixels from a Gram matrix."""
+    n_taps = math.prod(size)
+    step, parts = max(1, _PATCHES // n_taps), []
+    for first in range(0, len(values), step):
+        under = windows(corner[first : first + step], line, size)
+        spike, tap = np.nonzero(~known[under])
+        parts.append((under[spike, tap], first + spike, tap))
+    if not parts:
+        return
+    pixel, spike, tap = (np.concatenate(part) for part in zip(*parts, strict=True))
+    _, row = np.unique(pixel, return_inverse=True)
+    shape = int(row.max(initial=-1)) + 1, len(gram)
+    unseen = csr_array((values[spike], (row, kernel[spike] * n_taps + tap)), shape=shape)
+    lost = (unseen.T @ unseen).tocoo()
+    gram[lost.row, lost.col] -= lost.data
+
+
 def windows(corner, line, size) -> np.ndarray:
     """Pixels of windows, given by their first, in rows of ``line`` pixels; (n_windows, h * w)."""
     h, w = size

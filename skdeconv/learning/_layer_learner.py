@@ -32,7 +32,7 @@ from skdeconv.learning._passes import Learner
 from skdeconv.operators import Synthesis
 
 # Loosest tolerance and maximum number of rounds of inference during learning, while filters change.
-_LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 4
+_LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 3
 # Maximum weight of the filters of a previous fit, relative to the first batch after it.
 _MOST_ANCHORED = 0.98
 # Number of images whose residuals are used to repair filters between passes.
@@ -204,7 +204,8 @@ class LayerLearner(Learner):
 
     def _empty_problem(self):
         fits = statistics_size(self.plan.shape) <= LARGEST_GRAM
-        return (Statistics if fits else ImplicitStatistics)(self.filters.shape)
+        kind = Statistics if fits else ImplicitStatistics
+        return kind(self.filters.shape, self.filters.dtype)
 
     def _recenter(self, batch):
         before, images = flattened(self.filters), self.images.load(batch)
@@ -302,7 +303,8 @@ def _uses(synthesis, images, codes) -> np.ndarray:
 
 def _statistics_of(coding, synthesis, images):
     """Infer maps; returns their statistics, the uses of each filter, and the summed cost."""
-    problem, flat = Statistics(synthesis.filters.shape), flattened(synthesis.filters)
+    filters = synthesis.filters
+    problem, flat = Statistics(filters.shape, filters.dtype), flattened(filters)
     used, cost = np.zeros(len(synthesis.filters), dtype=np.int64), 0.0
     for group in images.portions():
         some = images.load(group)

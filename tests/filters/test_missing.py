@@ -140,7 +140,7 @@ def test_planted_filters_are_found_where_half_of_the_pixels_are_missing(kind):
     filters = normalized(rng.standard_normal(planted.shape))
     for _ in range(80):
         filters, _ = update_filters(problem, filters)
-    assert_allclose(filters, planted, atol=1e-3)
+    assert_allclose(filters, planted, atol=2e-3)
 
 
 @each_kind

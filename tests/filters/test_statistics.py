@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
 from skdeconv.filters import ImplicitStatistics, Statistics, flattened
@@ -145,19 +144,3 @@ def test_no_maps_no_statistics(problem):
     statistics.add(csr_array(maps.shape), images)
     assert not statistics.gram.any()
     assert not statistics.cross.any()
-
-
-@pytest.mark.parametrize("at_once", [1, 7, 100])
-def test_pairs_and_patches_may_be_summed_in_parts(at_once, monkeypatch):
-    rng = np.random.default_rng(0)
-    filters_shape, images = (3, 2, 3, 4), rng.standard_normal((3, 2, 7, 6))
-    dense = rng.standard_normal((3, 3 * 9 * 9)) * (rng.random((3, 3 * 9 * 9)) < 0.2)
-    # An image without maps between the others.
-    dense[1] = 0
-    whole, parts = Statistics(filters_shape), Statistics(filters_shape)
-    whole.add(csr_array(dense), images)
-    monkeypatch.setattr("skdeconv.kernels._portable._PAIRS", at_once)
-    monkeypatch.setattr("skdeconv.kernels._portable._PATCHES", at_once)
-    parts.add(csr_array(dense), images)
-    assert_allclose(gram_of(parts), gram_of(whole), atol=1e-12)
-    assert_allclose(parts.cross, whole.cross, atol=1e-12)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numba
 import numpy as np
 
 from skdeconv.kernels._compiled import _correlation, _descent, _lasso, _statistics
 from skdeconv.kernels._compiled._bank import FilterBank
 
-__all__ = ["FilterBank", "best", "correlate", "descend", "lasso", "pair_sums", "patch_sums"]
+__all__ = [
+    "FilterBank",
+    "best",
+    "correlate",
+    "descend",
+    "lasso",
+    "pair_sums",
+    "patch_sums",
+    "subtract_unseen",
+]
 
 if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 61):
     raise ImportError(f"numba {numba.__version__} is older than 0.61.")
@@ -110,6 +121,23 @@ def patch_sums(corner, kernel, values, padded, line, n_filters, size):
             sums.ravel(),
         )  # fmt: skip
     return sums
+
+
+def subtract_unseen(gram, corner, kernel, values, known, line, size):
+    """Subtract products at unseen pixels from a Gram matrix."""
+    h, w = size
+    begins = np.zeros(len(known) + 1, np.int64)
+    _statistics.count_unseen(corner, known, line, h, w, begins)
+    ends = np.cumsum(begins[1:])
+    begins[1:] = ends - begins[1:]
+    taps, weights = np.empty(ends[-1:].sum(), np.int64), np.empty(ends[-1:].sum(), gram.dtype)
+    _statistics.list_unseen(corner, kernel, values, known, line, h, w, begins, taps, weights)
+    work = np.cumsum(np.diff(begins) ** 2)
+    # Products at places all over the matrix.
+    at_once = _WORK // 16
+    edges = np.searchsorted(work, np.arange(0, work[-1] + at_once, at_once), side="right")
+    for first, last in pairwise(edges):
+        _statistics.subtract_products(begins, taps, weights, first, last, gram)
 
 
 def _parts(number, work):
