@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import warnings
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from itertools import chain, islice
 
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
-from skdeconv.kernels import compiled
-
-# A limit of threads applies to the whole process. The first of several concurrent blocks sets it,
-# and the last one restores it. A block is a pair of its thread and a key.
-_LOCK, _BLOCKS, _WHILE_ANY = threading.RLock(), set(), ExitStack()
+from skdeconv.kernels import WhileAny, compiled, quiet_sweeps
 
 
 @cache
@@ -47,52 +41,8 @@ def _let_this_thread_limit():
             library.clear_controlling_thread(force=True)
 
 
-@contextmanager
-def one_blas_thread():
-    """Limit BLAS to one thread, on whose number the last bits of products depend."""
-    this_block = threading.get_ident(), object()
-    try:
-        with _LOCK:
-            _BLOCKS.add(this_block)
-            if len(_BLOCKS) == 1:
-                _WHILE_ANY.enter_context(_limit())
-        yield
-    finally:
-        with _LOCK:
-            _BLOCKS.discard(this_block)
-            _restore_after_the_last()
-
-
-def _restore_after_the_last():
-    """Restore the number of threads, unless a block limits it."""
-    if not _BLOCKS:
-        _WHILE_ANY.close()
-
-
-def _before_fork():
-    # A fork waits for threads that change the limits. Otherwise the child would get half a change.
-    _LOCK.acquire()
-
-
-def _after_fork_in_parent():
-    _LOCK.release()
-
-
-def _after_fork_in_child():
-    """End the blocks of threads, none of which a fork copies but the one that calls it."""
-    global _LOCK
-    # The other threads may have waited for the old lock.
-    _LOCK = threading.RLock()
-    _BLOCKS.intersection_update([one for one in _BLOCKS if one[0] == threading.get_ident()])
-    _restore_after_the_last()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+#: Context manager that limits BLAS to one thread: the last bits of products depend on their number.
+one_blas_thread = WhileAny(_limit)
 
 
 def workers(
@@ -137,7 +87,7 @@ def map_tasks(function, arguments, parallel=None) -> list:
     with one_blas_thread():
         if parallel is None or len(first) < 2:
             return [function(*one) for one in tasks]
-        with _large_graphs():
+        with quiet_sweeps(), _large_graphs():
             return parallel(delayed(_run)(function, one) for one in tasks)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import threading
 import warnings
 from contextlib import contextmanager
 from itertools import pairwise
@@ -16,6 +14,8 @@ from scipy.sparse import csc_array, csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
 
+from skdeconv.kernels._process import WhileAny
+
 # Maximum size of the array of patches that are summed at once, and about the number of pairs of
 # coefficients that are multiplied at once.
 _PATCHES, _PAIRS = 2**22, 2**20
@@ -23,7 +23,6 @@ _PATCHES, _PAIRS = 2**22, 2**20
 # The comment in the regular expression distinguishes it from one that a user has set.
 _WORDS = re.compile("Objective did not converge(?#skdeconv)", re.IGNORECASE)
 _IGNORED = "ignore", _WORDS, ConvergenceWarning, None, 0
-_LOCK, _CALLS = threading.Lock(), []
 # A fixed number of sweeps over a block-diagonal stack gives each image the same bits as alone. With
 # a common stopping criterion or screening, codes would depend on the other images of the stack.
 _FIXED_SWEEPS = {"tol": 0.0, "check_input": False}
@@ -101,41 +100,30 @@ def _swept(atoms, images, start, slopes, weight, **given):
     start = start.copy() if slopes is None else start * slopes
     alphas = [1.0 / (weight * len(images))]
     options = given | _FIXED_SWEEPS
-    with _quiet():
+    with quiet_sweeps():
+        _ignore()
         _, path, _ = lasso_path(atoms, images, alphas=alphas, coef_init=start, **options)
     return path[:, 0] if slopes is None else path[:, 0] / slopes
 
 
-def _after_fork():
-    """Forget the calls of threads, none of which a fork copies."""
-    global _LOCK
-    _LOCK = threading.Lock()
-    _CALLS.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
 @contextmanager
-def _quiet():
-    """Ignore what scikit-learn says after each fixed number of sweeps.
-
-    Warning filters apply to the whole process. The first of several concurrent calls sets this
-    one, the last removes it, and the others set it again if another thread has replaced the list,
-    as ``check_array`` does.
-    """
-    with _LOCK:
-        _CALLS.append(None)
-        if warnings.filters[:1] != [_IGNORED]:
-            warnings.filterwarnings("ignore", _IGNORED[1].pattern, ConvergenceWarning)
+def _ignored():
+    _ignore()
     try:
         yield
     finally:
-        with _LOCK:
-            _CALLS.pop()
-            if not _CALLS:
-                warnings.filters[:] = [one for one in warnings.filters if one != _IGNORED]
+        warnings.filters[:] = [one for one in warnings.filters if one != _IGNORED]
+
+
+def _ignore():
+    # Another thread may have replaced the list of filters, as ``check_array`` does.
+    if warnings.filters[:1] != [_IGNORED]:
+        warnings.filterwarnings("ignore", _WORDS.pattern, ConvergenceWarning)
+
+
+#: Context manager in which scikit-learn does not warn after each fixed number of sweeps. Threads of
+#: joblib take over the filters of the thread that starts them, which thus needs a block too.
+quiet_sweeps = WhileAny(_ignored)
 
 
 def pair_sums(key, kernel, values, stride, n_filters, size) -> np.ndarray:

@@ -12,7 +12,7 @@ from skdeconv.inference import Coding
 from skdeconv.layouts import Collection, in_windows
 from skdeconv.learning._scale import lam_unit
 
-# Size in bytes of the Gram matrix above which filters are learned from stored maps instead.
+# Size in bytes of the Gram matrix in float64 above which filters are learned from stored maps instead.
 LARGEST_GRAM = 256 * 2**20
 # Number of pixels of a mini-batch for "auto", which is also the number that is remembered with the
 # strongest forgetting, and the minimum number of updates per pass.
@@ -151,7 +151,7 @@ def _first_filters(name, filters, shape, connectivity, dtype):
 
 
 def statistics_size(shape) -> int:
-    """Size in bytes of the Gram matrix of filters of shape (n_filters, h, w, n_channels)."""
+    """Size in bytes of the Gram matrix of filters (n_filters, h, w, n_channels) in float64."""
     n_filters, h, w, _ = shape
     return 8 * (n_filters * h * w) ** 2
 
