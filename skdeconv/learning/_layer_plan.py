@@ -12,7 +12,8 @@ from skdeconv.inference import Coding
 from skdeconv.layouts import Collection, in_windows
 from skdeconv.learning._scale import lam_unit
 
-# Size in bytes of the Gram matrix in float64 above which filters are learned from stored maps instead.
+# Size in bytes of the Gram matrix in float64 above which filters are learned from stored maps
+# instead.
 LARGEST_GRAM = 256 * 2**20
 # Number of pixels of a mini-batch for "auto", which is also the number that is remembered with the
 # strongest forgetting, and the minimum number of updates per pass.
