@@ -119,7 +119,10 @@ class WorkingSet:
         return csr_array((self.values[order], position, indptr), shape=shape)
 
     def _sort(self):
-        # Sorted by position, so that consecutive coordinates access memory that is in the cache.
+        # By column and row, so that consecutive coordinates access the same parts of rows, which a
+        # processor forwards from a store to the next load.
+        _, height, width = self.problem.operator.maps_shape
         sample, position = np.divmod(self.index, self.n_coefficients)
-        order = np.argsort(sample * self.n_positions + position % self.n_positions, kind="stable")
+        y, x = np.divmod(position % self.n_positions, width)
+        order = np.argsort((sample * width + x) * height + y, kind="stable")
         self.index, self.values = self.index[order], self.values[order]

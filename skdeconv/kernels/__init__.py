@@ -28,9 +28,9 @@ the interpreter, and no call takes much longer than half a second.
 ``lasso(images, known, bank, index, values, weight, positive, tol, max_iter)``
     Rounds of coordinate descent on a working set, from given coefficients, until the relative
     duality gap of each image is at most ``tol``: ``index`` and ``values`` of the result, both times
-    sorted by sample and within it by map position, and the
-    number of rounds, the cost and the gap of each image. None if a round takes too long for one
-    call; the rounds are then those of the module ``inference``, as without compiled kernels.
+    sorted by sample, column and row, and the number of rounds, the cost and the gap of each image.
+    None if a round takes too long for one call; the rounds are then those of the module
+    ``inference``, as without compiled kernels.
 
 The following are compiled where possible, and portable otherwise. They take non-zero
 coefficients as three arrays, sorted by image, row and column: a place, the index of the filter,

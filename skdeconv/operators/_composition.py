@@ -116,7 +116,7 @@ class Operator:
         images : ndarray of shape (n_samples, n_channels, height, width)
             y.
         index, values : ndarray of shape (n_chosen,)
-            Initial coefficients, as in ``descend``, and sorted by map position within a sample.
+            Initial coefficients, as in ``descend``, and sorted by sample, column and row.
         weight, positive : float, bool
             As in ``descend``.
         tol : float

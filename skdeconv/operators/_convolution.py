@@ -358,7 +358,7 @@ class Convolution(Operator):
 
     @cached_property
     def gram(self) -> AtomGram:
-        """Function from indices, sorted by position in the map, to the Gram matrix of atoms."""
+        """Function from indices, sorted by column and row, to the Gram matrix of atoms."""
         return AtomGram(self.filters, self.images_shape[1:])
 
     def norm(self) -> float:

@@ -61,7 +61,7 @@ class AtomGram:
         Parameters
         ----------
         index : ndarray of int of shape (n_atoms,)
-            Flat indices into the maps of one image, sorted by their position in the map.
+            Flat indices into the maps of one image, sorted by column and row.
         chosen : slice, default=slice(None)
             The atoms of the rows of the result.
 
@@ -71,19 +71,19 @@ class AtomGram:
             The inner products of atoms that overlap, with sorted 32-bit indices.
         """
         (h, w), (height, width) = self._taps, self.image_shape
-        columns = width + w - 1
-        kernel, position = np.divmod(index, (height + h - 1) * columns)
+        rows, columns = height + h - 1, width + w - 1
+        kernel, position = np.divmod(index, rows * columns)
         y, x = np.divmod(position, columns)
-        # Padding prevents windows from extending into the next row.
-        key = y * (columns + 2 * w) + x
-        rows = key[chosen, None] + np.arange(1 - h, h) * (columns + 2 * w)
-        first = np.searchsorted(key, rows - (w - 1))
-        count = np.searchsorted(key, rows + (w - 1), side="right") - first
+        # Padding prevents windows from extending into the next column.
+        key = x * (rows + 2 * h) + y
+        near = key[chosen, None] + np.arange(1 - w, w) * (rows + 2 * h)
+        first = np.searchsorted(key, near - (h - 1))
+        count = np.searchsorted(key, near + (h - 1), side="right") - first
         indptr = np.concatenate([[0], np.cumsum(count.sum(axis=1))])
         indices = np.empty(indptr[-1], dtype=np.int32)
         data = np.empty(indptr[-1], dtype=self._dtype)
         numbers, begin = np.arange(len(index))[chosen], 0
-        while begin < len(rows):
+        while begin < len(near):
             end = max(begin + 1, int(np.searchsorted(indptr, indptr[begin] + _PAIRS, "right")) - 1)
             some, part = count[begin:end].ravel(), slice(indptr[begin], indptr[end])
             one = np.repeat(numbers[begin:end], np.diff(indptr[begin : end + 1]))
@@ -92,7 +92,7 @@ class AtomGram:
             indices[part] = other
             data[part] = self._products(kernel, y, x, one, other)
             begin = end
-        return csr_array((data, indices, indptr.astype(np.int32)), shape=(len(rows), len(index)))
+        return csr_array((data, indices, indptr.astype(np.int32)), shape=(len(near), len(index)))
 
     def _products(self, kernel, y, x, one, other):
         """Inner products of pairs of atoms."""

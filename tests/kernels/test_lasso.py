@@ -102,14 +102,19 @@ def test_every_image_as_if_alone(shapes, dtype):
             assert_array_equal(found[[i]], one)
 
 
+def by_column_and_row(index, operator):
+    """Flat indices into a stack of maps, sorted by sample, column and row."""
+    n_filters, height, width = operator.maps_shape
+    sample, place = np.divmod(index, n_filters * height * width)
+    y, x = np.divmod(place % (height * width), width)
+    return index[np.lexsort((y, x, sample))]
+
+
 @each_shape
 def test_initial_maps(shapes):
     operator, matrix, images = make(shapes)
     maps, from_zero, *_ = solved(operator, images)
-    size = maps.shape[1] // operator.maps_shape[0]
-    order = [np.flatnonzero(one) for one in maps]
-    order = [one[np.argsort(one % size, kind="stable")] for one in order]
-    index = np.concatenate([i * maps.shape[1] + one for i, one in enumerate(order)])
+    index = by_column_and_row(np.flatnonzero(maps), operator)
     again, rounds, cost, gap = solved(operator, images, index, maps.ravel()[index])
     assert (cost <= cost_of(matrix, images, maps) * (1 + 1e-12)).all()
     assert_allclose(again, maps, atol=2e-3)
@@ -119,8 +124,7 @@ def test_initial_maps(shapes):
     # From worse maps, also of the image that is zero.
     rng = np.random.default_rng(1)
     index = np.flatnonzero(np.tile(matrix.any(axis=0), 3) & (rng.random(maps.size) < 0.2))
-    sample, place = np.divmod(index, maps.shape[1])
-    index = index[np.argsort(sample * maps.shape[1] + place % size, kind="stable")]
+    index = by_column_and_row(index, operator)
     found, _, cost, _ = solved(operator, images, index, rng.standard_normal(len(index)))
     assert_allclose(cost, cost_of(matrix, images, found), rtol=1e-9, atol=1e-12)
     assert (cost <= cost_of(matrix, images, maps) * (1 + TOL) + 1e-9).all()

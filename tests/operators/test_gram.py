@@ -14,10 +14,10 @@ def draw(shape, seed=0, dtype=np.float64):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
-def by_position(maps_shape, index):
-    """Indices sorted by their position in the map."""
-    n_positions = maps_shape[1] * maps_shape[2]
-    return index[np.argsort(index % n_positions, kind="stable")]
+def by_column_and_row(maps_shape, index):
+    """Indices sorted by column and row."""
+    _, y, x = np.unravel_index(index, maps_shape)
+    return index[np.lexsort((y, x))]
 
 
 def assert_are_products(operator, index):
@@ -46,7 +46,7 @@ def test_any_atoms_of_any_shape(filters_shape, image_shape, pairs, seed):
     some = everything[rng.random(len(everything)) < rng.random()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skdeconv.operators._gram._PAIRS", pairs)
-        assert_are_products(operator, by_position(operator.maps_shape, some))
+        assert_are_products(operator, by_column_and_row(operator.maps_shape, some))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
@@ -56,7 +56,7 @@ def test_filters_that_see_few_of_many_channels(dtype):
     filters[1] = 0
     operator = Convolution(filters, (9, 7))
     everything = np.arange(np.prod(operator.maps_shape))
-    assert_are_products(operator, by_position(operator.maps_shape, everything))
+    assert_are_products(operator, by_column_and_row(operator.maps_shape, everything))
 
 
 def test_large_atoms_of_few_filters_have_a_table():

@@ -27,7 +27,7 @@ def lasso(
 
     The budget is a number of multiplications, that of an image and that of a call: an image that
     has spent it is continued by the next call, and others are begun by the next call. Initial
-    coefficients, with sorted pixels, come before the arrays for those after the rounds. The last
+    coefficients, by column and row, come before the arrays for those after the rounds. The last
     four arrays are updated, with negative rounds of images that were not begun.
     """
     n_samples, _, height, width = images.shape
@@ -157,8 +157,8 @@ def extended(pixel, chosen, z, score, kernel, weight, threshold, n_rows, n_colum
     new_pixel, new_chosen = np.empty(most, pixel.dtype), np.empty(most, chosen.dtype)
     new_z = np.empty(most, z.dtype)
     old, new = 0, 0
-    for y in range(n_rows):
-        for x in range(n_columns):
+    for x in range(n_columns):
+        for y in range(n_rows):
             here, is_new = y * stride + x, weight * score[y * stride + x] > threshold
             while old < n and pixel[old] == here:
                 new_pixel[new], new_chosen[new], new_z[new] = here, chosen[old], z[old]
