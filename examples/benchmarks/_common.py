@@ -162,7 +162,7 @@ def certified(problem: Problem, tol: float) -> np.ndarray:
     """Maps whose relative gap is at most ``tol`` by ``Problem.gap``, which scales globally."""
     operator, gap = convolution(problem, np.float64), np.inf
     # The solver scales its dual points locally, so that its own gap is smaller.
-    for fraction in (5, 20, 80):
+    for fraction in (5, 25, 125, 625):
         maps = dense(infer(operator, problem, tol / fraction), problem)
         if (gap := problem.gap(maps)) <= tol:
             return maps
