@@ -23,6 +23,8 @@ _SPARSER, _MANY = 16_000, 64
 _BLOCK = 2**20
 # Minimum number of rows, one per tap of a row of the filters, of the matrices of row parts.
 _LEAST_ROWS = 256
+# Number of filters from which products of matrices correlate faster than the compiled kernel.
+_PRODUCTS = 32
 
 
 class Convolution(Operator):
@@ -73,11 +75,6 @@ class Convolution(Operator):
         self.filters = np.ascontiguousarray(filters)
         self._taps = h, w
         self._full = bool(self.filters.any(axis=(2, 3)).all())
-        if n_filters <= n_channels * w:
-            at_once = self._channels_at_once(w, _LEAST_ROWS // w)
-        else:
-            at_once = self._channels_at_once(h * w)
-        self._groups = _groups(self.filters, self._full, at_once)
         # Fraction of non-zero coefficients up to which _draw_few is used; zero for small filters.
         few = self.filters[0].size / _SPARSER
         self._few = few if self._full and n_filters >= _MANY and few >= 0.01 else 0
@@ -95,6 +92,15 @@ class Convolution(Operator):
     @cached_property
     def _bank(self):
         return compiled().FilterBank(self.filters)
+
+    @cached_property
+    def _groups(self):
+        n_filters, n_channels, h, w = self.filters.shape
+        if n_filters <= n_channels * w:
+            at_once = self._channels_at_once(w, _LEAST_ROWS // w)
+        else:
+            at_once = self._channels_at_once(h * w)
+        return _groups(self.filters, self._full, at_once)
 
     @cached_property
     def _atoms(self):
@@ -141,11 +147,11 @@ class Convolution(Operator):
             (
                 slice(channels.start + part.start, channels.start + part.stop),
                 kernels,
-                matrix[:, part.start * n_taps : part.stop * n_taps].T,
+                np.ascontiguousarray(table[:, part].reshape(len(table), -1)).T,
                 self._blocks(n_taps * (part.stop - part.start)),
             )
-            for channels, kernels, matrix, _ in self._groups
-            for part in slices(matrix.shape[1] // n_taps, self._channels_at_once(n_taps))
+            for channels, kernels, table in self._groups
+            for part in slices(table.shape[1], self._channels_at_once(n_taps))
         ]
 
     def _draw_few(self, maps, image):
@@ -200,21 +206,37 @@ class Convolution(Operator):
         maps : ndarray of shape (n_samples, n_filters, height + h - 1, width + w - 1)
             Inner products of every image with every atom.
         """
-        bank = self.bank
+        bank = None if self._has_products else self.bank
         if bank is not None:
             return compiled().correlate(self._contiguous(images), bank)
         shape = len(images), *self.maps_shape
         result = (np.empty if self._full else np.zeros)(shape, dtype=self.dtype)
         for channels, kernels, matrix, row_parts, at_once, parts in self._correlating:
             for some, (rows, columns, _) in product(slices(len(images), at_once), parts):
-                window = self._window(images[some, channels], rows, columns)
-                found = self._correlated(window, matrix, row_parts)
+                block = images[some, channels], rows, columns
+                if row_parts is None:
+                    found = self._correlated(matrix, *block)
+                else:
+                    found = self._correlated_by_rows(row_parts, *block)
                 place = some, kernels, rows.places, columns.places
                 if self._full and channels.start == 0:
                     result[place] = found
                 else:
                     result[place] += found
         return result
+
+    @property
+    def _has_products(self):
+        """Whether products of few and large matrices correlate with the filters.
+
+        They are faster than the compiled kernel, except for large images of few channels.
+        """
+        if not self._full or len(self.filters) < _PRODUCTS:
+            return False
+        return all(
+            row_parts is not None or len(parts) == 1
+            for *_, row_parts, _, parts in self._correlating
+        )
 
     def _contiguous(self, images):
         return np.ascontiguousarray(images, dtype=self.dtype)
@@ -262,8 +284,10 @@ class Convolution(Operator):
     def _correlating(self):
         """Groups of channels and filters, with the number of images at once, and blocks."""
         h, (height, width), groups = self._taps[0], self.maps_shape[1:], []
-        for channels, kernels, matrix, row_parts in self._groups:
-            n_taps = matrix.shape[1]
+        for channels, kernels, table in self._groups:
+            n_taps, row_parts, matrix = table[0].size, _row_parts(table), None
+            if row_parts is None:
+                matrix = np.ascontiguousarray(table.reshape(len(table), -1))
             at_once, parts = max(1, _BLOCK // (n_taps * height * width)), self._blocks(n_taps)
             if row_parts is not None and len(parts) > 1:
                 # Only taps of one row are held, for the h - 1 rows before a block too.
@@ -272,38 +296,43 @@ class Convolution(Operator):
             groups.append((channels, kernels, matrix, row_parts, at_once, parts))
         return groups
 
-    def _window(self, images, rows, columns):
-        """Pixels under the filters at a block of positions; zeros outside of the image."""
-        pixels = images[:, :, rows.pixels, columns.pixels]
-        *stack, height, width = pixels.shape
-        (top, bottom), (left, right) = rows.margins, columns.margins
-        shape = *stack, top + height + bottom, left + width + right
-        window = np.zeros(shape, dtype=self.dtype)
-        window[:, :, top : top + height, left : left + width] = pixels
-        return window
-
-    def _correlated(self, window, matrix, parts):
-        """Correlate with the filters of a matrix: (n_samples, n_kernels, rows, columns).
+    def _correlated(self, matrix, images, rows, columns):
+        """Correlate a block with the filters of a matrix: (n_samples, n_kernels, rows, columns).
 
         There is one matrix product per image, so that results do not depend on the batch.
         """
-        h, w = self._taps
-        n_samples, n_channels, rows, columns = window.shape
-        height, width = rows - h + 1, columns - w + 1
-        shifted = np.empty((n_samples, n_channels, w, rows, width), dtype=self.dtype)
+        (h, w), shape = self._taps, _shape(rows, columns)
+        n_samples, n_channels, *_ = images.shape
+        shifted = self._shifted(images, rows, columns)
+        taps = np.empty((n_samples, n_channels, h, w, *shape), dtype=self.dtype)
+        for a in range(h):
+            taps[:, :, a] = shifted[:, :, :, a : a + shape[0]]
+        product = matrix @ taps.reshape(n_samples, matrix.shape[1], -1)
+        return product.reshape(n_samples, -1, *shape)
+
+    def _correlated_by_rows(self, parts, images, rows, columns):
+        """The same with one product for each row of the filters, for the rows that it reaches."""
+        height, width = _shape(rows, columns)
+        shifted = self._shifted(images, rows._replace(margins=(0, 0)), columns)
+        lines = shifted.reshape(len(images), parts.shape[2], -1)
+        product = np.zeros((len(images), parts.shape[1], height * width), dtype=self.dtype)
+        for tap, pixels, places in rows.shifts:
+            under = lines[:, :, pixels.start * width : pixels.stop * width]
+            product[:, :, places.start * width : places.stop * width] += parts[tap] @ under
+        return product.reshape(len(images), -1, height, width)
+
+    def _shifted(self, images, rows, columns):
+        """Pixels under the taps of a row: (n_samples, n_channels, w, rows, columns)."""
+        pixels = images[:, :, rows.pixels, columns.pixels]
+        *stack, height, width = pixels.shape
+        (top, bottom), (left, right) = rows.margins, columns.margins
+        window = np.zeros((*stack, top + height + bottom, left + width + right), self.dtype)
+        window[:, :, top : top + height, left : left + width] = pixels
+        w, width = self._taps[1], columns.places.stop - columns.places.start
+        shifted = np.empty((*stack, w, window.shape[2], width), dtype=self.dtype)
         for b in range(w):
-            shifted[:, :, b] = window[:, :, :, b : b + width]
-        if parts is None:
-            taps = np.empty((n_samples, n_channels, h, w, height, width), dtype=self.dtype)
-            for a in range(h):
-                taps[:, :, a] = shifted[:, :, :, a : a + height]
-            product = np.matmul(matrix, taps.reshape(n_samples, matrix.shape[1], -1))
-        else:
-            lines = shifted.reshape(n_samples, n_channels * w, -1)
-            product = np.matmul(parts[0], lines[:, :, : height * width])
-            for a in range(1, h):
-                product += np.matmul(parts[a], lines[:, :, a * width : (a + height) * width])
-        return product.reshape(n_samples, -1, height, width)
+            shifted[:, :, b] = window[..., b : b + width]
+        return shifted
 
     @property
     def atom_size(self) -> int:
@@ -399,13 +428,11 @@ def _shape(rows, columns):
 
 
 def _groups(filters, full, at_once):
-    """Groups (channels, filters, matrix, row matrices) of connected channels and filters.
+    """Groups (channels, filters, table) of connected channels and filters.
 
     With full connectivity there are groups of ``at_once`` channels; otherwise there is one per
-    channel, so that the cost is proportional to the number of connections. The matrix has the
-    filters as rows. The row matrices, one per row of the filters, replace it for few filters with
-    many channels, where sums of small products are cheaper than a product with the im2col matrix;
-    otherwise they are None.
+    channel, so that the cost is proportional to the number of connections. The table has the part
+    of these filters on these channels.
     """
     if full:
         groups = [(part, slice(None)) for part in slices(filters.shape[1], at_once)]
@@ -415,14 +442,15 @@ def _groups(filters, full, at_once):
             (slice(channel, channel + 1), np.flatnonzero(seen[:, channel]))
             for channel in np.flatnonzero(seen.any(axis=0))
         ]
-    tables = [filters[kernels, channels] for channels, kernels in groups]
-    return [
-        (*group, np.ascontiguousarray(table.reshape(len(table), -1)), _row_parts(table))
-        for group, table in zip(groups, tables, strict=True)
-    ]
+    return [(*group, filters[group[::-1]]) for group in groups]
 
 
 def _row_parts(filters):
+    """Matrices of the filters, one per row of them.
+
+    Sums of small products are cheaper than a product with the im2col matrix for few filters with
+    many channels; for others this is None.
+    """
     n_filters, n_channels, h, w = filters.shape
     if n_channels * w < n_filters:
         return None

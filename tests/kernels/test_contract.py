@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.convolution import explicit_matrix
 
-from skdeconv.kernels import compiled
 from skdeconv.operators import Convolution, Masked
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -27,14 +26,6 @@ SHAPES = {
 each_shape = pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES.keys())
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
 each_sign = pytest.mark.parametrize("positive", [False, True], ids=["signed", "positive"])
-
-
-@pytest.fixture(params=["compiled", "portable"])
-def kernels(request, monkeypatch):
-    if request.param == "compiled":
-        pytest.importorskip("numba")
-    monkeypatch.setenv("SKDECONV_KERNELS", request.param)
-    assert (compiled() is None) == (request.param == "portable")
 
 
 def make(shapes, dtype, seed=0, n_samples=3):
@@ -72,6 +63,23 @@ def test_inner_products(shapes, dtype, kernels):
     assert_allclose(found.reshape(3, -1), every, atol=TOLERANCE[dtype])
     for one in range(3):
         assert_array_equal(operator.adjoint(images[[one]])[0], found[one])
+
+
+@each_dtype
+def test_many_filters_correlate_alike(dtype, monkeypatch):
+    pytest.importorskip("numba")
+    # Few filters, then many of one and of several channels, and such that lack connections.
+    for n_filters, n_channels, share in ((3, 2, 0), (40, 1, 0), (40, 9, 0), (40, 2, 0.2)):
+        rng = np.random.default_rng(n_filters)
+        filters = rng.standard_normal((n_filters, n_channels, 5, 6)).astype(dtype)
+        filters[rng.random(filters.shape[:2]) < share] = 0
+        operator, found = Convolution(filters, (4, 7)), []
+        images = rng.standard_normal((2, *operator.images_shape)).astype(dtype)
+        for kind in ("compiled", "portable"):
+            monkeypatch.setenv("SKDECONV_KERNELS", kind)
+            found.append(operator.adjoint(images))
+            assert_array_equal(operator.adjoint(images[1:])[0], found[-1][1])
+        assert_allclose(*found, atol=TOLERANCE[dtype])
 
 
 @each_shape
