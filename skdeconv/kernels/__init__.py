@@ -31,6 +31,8 @@ the interpreter, and no call takes much longer than half a second.
     sorted by sample, column and row, and the number of rounds, the cost and the gap of each image.
     None if a round takes too long for one call; the rounds are then those of the module
     ``inference``, as without compiled kernels.
+``pool(maps, rows, columns, neighbours, shape, kind)``
+    As ``operators.pool``, given the shape of the results, and the type of the switches.
 
 The following are compiled where possible, and portable otherwise. They take non-zero
 coefficients as three arrays, sorted by image, row and column: a place, the index of the filter,

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse import csc_array
 
+from skdeconv.kernels import compiled
 from skdeconv.operators._composition import Operator
 
 
@@ -58,8 +59,11 @@ def pool(maps: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.
     if maps.dtype not in (np.float32, np.float64):
         raise TypeError(f"maps must be float32 or float64, got {maps.dtype}.")
     rows, columns, neighbours = shape
-    best, kind = _keys(maps), np.min_scalar_type(rows * columns * neighbours - 1)
-    place = None
+    kind = np.min_scalar_type(rows * columns * neighbours - 1)
+    if (fast := compiled()) is not None:
+        pooled = len(maps), *pooled_shape(maps.shape[1:], shape)
+        return fast.pool(np.ascontiguousarray(maps), *shape, pooled, kind)
+    best, place = _keys(maps), None
     # Reductions over maps and rows come first, because they work on contiguous data.
     for axis, size, stride in (
         (1, neighbours, rows * columns),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numba
 import numpy as np
 
-from skdeconv.kernels._compiled import _correlation, _descent, _lasso, _statistics
+from skdeconv.kernels._compiled import _correlation, _descent, _lasso, _pooling, _statistics
 from skdeconv.kernels._compiled._bank import FilterBank
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "lasso",
     "pair_sums",
     "patch_sums",
+    "pool",
     "subtract_unseen",
 ]
 
@@ -138,6 +140,20 @@ def subtract_unseen(gram, corner, kernel, values, known, line, size):
     edges = np.searchsorted(work, np.arange(0, work[-1] + at_once, at_once), side="right")
     for first, last in pairwise(edges):
         _statistics.subtract_products(begins, taps, weights, first, last, gram)
+
+
+def pool(maps, rows, columns, neighbours, shape, kind):
+    """Values of largest magnitude in blocks of maps, and their positions."""
+    unsigned = np.uint32 if maps.dtype == np.float32 else np.uint64
+    width = maps.shape[3]
+    values, switches = np.empty(shape, unsigned), np.empty(shape, kind)
+    lines = [np.empty(width, dtype) for dtype in (unsigned, np.int32) * 2]
+    for some in _parts(len(maps), 4 * math.prod(maps.shape[1:])):
+        _pooling.pool(
+            maps[some].view(unsigned), rows, columns, neighbours, *lines,
+            values[some], switches[some],
+        )  # fmt: skip
+    return values.view(maps.dtype), switches
 
 
 def _parts(number, work):
