@@ -157,15 +157,20 @@ class _SwitchedProblem:
 
     def maps(self, values, switches) -> AdaptedMaps:
         """Maps with residual and cost, from pooled values (1, ...) and their switches."""
-        index = flat_switches(switches[0], self.shape, self.operator.maps_shape).ravel()
-        values, used = values.ravel(), np.flatnonzero(values)
-        return self.anew(AdaptedMaps(index[used], values[used], switches[0], 0.0, None))
+        # Comparing first is faster, since non-zeros are found faster among booleans.
+        values, used = values.ravel(), np.flatnonzero(values != 0)
+        index = self.places(switches, used)
+        return self.anew(AdaptedMaps(index, values[used], switches[0], 0.0, None))
+
+    def places(self, switches, blocks=None) -> np.ndarray:
+        """Flat positions of switches in the maps, all of them or those of some blocks."""
+        return flat_switches(switches[0], self.shape, self.operator.maps_shape, blocks)
 
     def anew(self, maps) -> AdaptedMaps:
         """The maps with their residual and cost recomputed for this operator."""
         residual = self.image
         if len(maps.values):
-            residual = residual - self.operator.forward(maps.dense(self.operator.maps_shape))
+            residual = residual - self.operator.drawn(maps.index, maps.values)
         error, size = squared_norms(residual)[0], np.abs(maps.values).sum(dtype=np.float64)
         return replace(maps, residual=residual, cost=float(0.5 * self.weight * error + size))
 
@@ -195,8 +200,7 @@ class _SwitchedProblem:
         """Squared norm of the reconstruction of pooled values, relative to their own."""
         # Scaled, so that squares do not underflow.
         values = np.ldexp(values, -np.frexp(np.abs(values).max())[1])
-        unpooling = Unpooling(switches[0], self.shape, self.operator.maps_shape)
-        image = self.operator.forward(unpooling.forward(values))
+        image = self.operator.drawn(self.places(switches).ravel(), values.ravel())
         return float(squared_norms(image)[0] / squared_norms(values)[0])
 
 

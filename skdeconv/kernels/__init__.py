@@ -33,6 +33,13 @@ the interpreter, and no call takes much longer than half a second.
     ``inference``, as without compiled kernels.
 ``pool(maps, rows, columns, neighbours, shape, kind)``
     As ``operators.pool``, given the shape of the results, and the type of the switches.
+``filter_rows(filters)``
+    Filters in the order in which the methods of ``Atoms`` read them.
+``Atoms(filters_shape, images_shape, index)``
+    Few atoms of a convolution, given by flat indices into the maps of one image. ``inner(images,
+    rows)`` has their inner products with images, (n_samples, n_atoms), and ``draw(values, rows)``
+    the images that such values reconstruct. ``sums(image, values)`` has for each filter the sum of
+    values times the windows of one image under its atoms, of the shape of the filters.
 
 The following are compiled where possible, and portable otherwise. They take non-zero
 coefficients as three arrays, sorted by image, row and column: a place, the index of the filter,

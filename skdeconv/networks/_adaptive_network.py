@@ -12,16 +12,13 @@ from skdeconv.operators import (
     Composition,
     Convolution,
     Masked,
-    SparseOperator,
+    SwitchedConvolution,
     Unpooling,
     flat_switches,
     pooled_shape,
     zeros_for_nan,
 )
 
-# Up to this filter size, a sparse matrix of the atoms that the switches select is cheaper than the
-# convolution.
-_LARGEST_ATOM = 150
 # Number of image sizes whose networks are cached; for deep nets each takes tens of megabytes.
 _SIZES = 8
 
@@ -79,19 +76,14 @@ class SizedNetwork:
         are none. With ``first`` it begins with the convolution of that layer, and reconstructs the
         pooled maps below it instead of the pixels.
         """
-        operators = []
-        for number in range(first, len(switches) + 1):
-            operators += self._switched(number, switches[number - 1])
+        numbers = range(first, len(switches) + 1)
+        operators = [self._switched(number, switches[number - 1]) for number in numbers]
         return Composition(*operators) if operators else None
 
     def _switched(self, number, switches):
-        """Operators F U_s that reconstruct the input of one layer from its pooled maps."""
+        """Operator F U_s that reconstructs the input of one layer from its pooled maps."""
         convolution, block = self.convolutions[number - 1], self.blocks[number - 1]
-        unpooling = Unpooling(switches, block, convolution.maps_shape)
-        if convolution.filters[0].size > _LARGEST_ATOM:
-            return [convolution, unpooling]
-        atoms = convolution.atoms(unpooling.index.ravel())
-        return [SparseOperator(atoms, convolution.images_shape, unpooling.maps_shape)]
+        return SwitchedConvolution(convolution, Unpooling(switches, block, convolution.maps_shape))
 
     def operator(self, switches: Sequence, first: int = 1):
         r"""Operator :math:`R_l` of one image, given the switches of the l - 1 layers below."""
@@ -113,7 +105,7 @@ class SizedNetwork:
         for number, coding in enumerate(codings, 1):
             operator = self.convolutions[number - 1]
             if layers:
-                lower += self._switched(number - 1, layers[-1].switches)
+                lower.append(self._switched(number - 1, layers[-1].switches))
                 operator = Composition(*lower, operator)
             maps = coding.infer(number, masked(operator, known), image, self.blocks[number - 1])
             layers.append(replace(maps, residual=None))
@@ -122,7 +114,7 @@ class SizedNetwork:
     def reconstruct(self, layers: Sequence[AdaptedMaps]) -> np.ndarray:
         """Reconstruct an image, (1, n_channels, height, width), from the highest of its layers."""
         operator = self.operator([one.switches for one in layers[:-1]])
-        return operator.forward(layers[-1].dense(operator.maps_shape))
+        return operator.drawn(layers[-1].index, layers[-1].values)
 
     def maps_from_top(self, number: int, layers: Sequence[AdaptedMaps]) -> AdaptedMaps:
         r"""Reconstruct the maps of layer ``number`` from the highest of one image's layers.
@@ -133,11 +125,12 @@ class SizedNetwork:
         if len(layers) == number:
             return layers[-1]
         switches, below = [one.switches for one in layers], layers[number - 1]
-        top = layers[-1].dense(self.maps_shape(len(layers)))
-        values = self.operator(switches[:-1], first=number + 1).forward(top).ravel()
+        operator = self.operator(switches[:-1], first=number + 1)
+        values = operator.drawn(layers[-1].index, layers[-1].values).ravel()
         used = np.flatnonzero(values)
-        places = self.blocks[number - 1], self.maps_shape(number)
-        index = flat_switches(below.switches, *places).ravel()[used]
+        index = flat_switches(
+            below.switches, self.blocks[number - 1], self.maps_shape(number), used
+        )
         return replace(below, index=index, values=values[used])
 
 

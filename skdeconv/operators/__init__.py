@@ -13,6 +13,7 @@ from skdeconv.operators._pooling import (
     unpool,
 )
 from skdeconv.operators._sparse import SparseOperator
+from skdeconv.operators._switched import SwitchedConvolution
 from skdeconv.operators._synthesis import LowFrequencySynthesis, Synthesis
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Masked",
     "Operator",
     "SparseOperator",
+    "SwitchedConvolution",
     "Synthesis",
     "Unpooling",
     "check_switches",

@@ -72,6 +72,20 @@ class Operator:
         kernels[sample, y, x] = every[sample, :, y, x].argmax(axis=1)
         return scores, kernels
 
+    def drawn(self, index, values) -> np.ndarray:
+        """Reconstruct one image, (1, *images_shape), from a few coefficients of its maps.
+
+        Parameters
+        ----------
+        index : ndarray of int of shape (n_chosen,)
+            Flat indices of the coefficients into the maps, each at most once.
+        values : ndarray of shape (n_chosen,)
+            Their values.
+        """
+        maps = np.zeros((1, math.prod(self.maps_shape)), dtype=values.dtype)
+        maps[0, index] = values
+        return self.forward(maps.reshape(1, *self.maps_shape))
+
     def residual(self, images, index, values) -> np.ndarray:
         """Subtract the reconstruction from chosen coefficients, given as in ``descend``."""
         return AtomSweeps(self, images, index, 1, False).residual(values)
@@ -234,7 +248,15 @@ class Composition(Operator):
 
     def forward(self, maps: np.ndarray) -> np.ndarray:
         """Reconstruct images (n_samples, *images_shape) from maps (n_samples, *maps_shape)."""
-        for operator in reversed(self.operators):
+        return self._through(self.operators, maps)
+
+    def drawn(self, index, values):
+        """Reconstruct one image from a few coefficients of its maps."""
+        return self._through(self.operators[:-1], self.operators[-1].drawn(index, values))
+
+    @staticmethod
+    def _through(operators, maps):
+        for operator in reversed(operators):
             maps = operator.forward(maps)
         return maps
 

@@ -94,6 +94,11 @@ class Convolution(Operator):
         return compiled().FilterBank(self.filters)
 
     @cached_property
+    def atom_rows(self):
+        """Filters of the compiled kernels for chosen atoms."""
+        return compiled().filter_rows(self.filters)
+
+    @cached_property
     def _groups(self):
         n_filters, n_channels, h, w = self.filters.shape
         if n_filters <= n_channels * w:
@@ -237,6 +242,13 @@ class Convolution(Operator):
             row_parts is not None or len(parts) == 1
             for *_, row_parts, _, parts in self._correlating
         )
+
+    def drawn(self, index, values):
+        """Reconstruct one image from a few coefficients of its maps."""
+        if (fast := compiled()) is None:
+            return super().drawn(index, values)
+        atoms = fast.Atoms(self.filters.shape, self.images_shape, index)
+        return atoms.draw(self._contiguous(values[None]), self.atom_rows)
 
     def _contiguous(self, images):
         return np.ascontiguousarray(images, dtype=self.dtype)

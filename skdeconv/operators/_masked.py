@@ -89,6 +89,10 @@ class Masked(Operator):
         """Reconstruct images (n_samples, *images_shape) from maps (n_samples, *maps_shape)."""
         return self.known * self.operator.forward(maps)
 
+    def drawn(self, index, values):
+        """Reconstruct one image from a few coefficients of its maps."""
+        return self.known * self.operator.drawn(index, values)
+
     def adjoint(self, images: np.ndarray) -> np.ndarray:
         """Inner products of the known pixels of every image with every atom."""
         return self.operator.adjoint(self.known * images)

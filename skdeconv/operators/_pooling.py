@@ -186,9 +186,14 @@ class Unpooling(Operator):
         return 1.0
 
 
-def flat_switches(switches, shape, maps_shape) -> np.ndarray:
-    """Flat indices of the switches of one image into maps of shape (n_maps, height, width)."""
+def flat_switches(switches, shape, maps_shape, chosen=None) -> np.ndarray:
+    """Flat indices of the switches of one image into maps of shape (n_maps, height, width).
+
+    With ``chosen``, flat indices of blocks, only those of these blocks.
+    """
     corners, steps = _block_places(tuple(shape), tuple(maps_shape))
+    if chosen is not None:
+        corners, switches = corners.ravel()[chosen], switches.ravel()[chosen]
     return corners + steps[switches]
 
 

@@ -9,13 +9,16 @@ import numba
 import numpy as np
 
 from skdeconv.kernels._compiled import _correlation, _descent, _lasso, _pooling, _statistics
+from skdeconv.kernels._compiled._atoms import Atoms, filter_rows
 from skdeconv.kernels._compiled._bank import FilterBank
 
 __all__ = [
+    "Atoms",
     "FilterBank",
     "best",
     "correlate",
     "descend",
+    "filter_rows",
     "lasso",
     "pair_sums",
     "patch_sums",

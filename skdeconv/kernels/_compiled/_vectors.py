@@ -15,6 +15,8 @@ from numba.extending import intrinsic
 # Numbers in a vector, and vectors whose sums are held in registers by ``correlate_tile``.
 LANES, VECTORS = 8, 12
 TILE = LANES * VECTORS
+# Independent sums of an inner product, since each addition waits for the one before.
+SUMS = 2
 
 # Sums may be reordered and fused, but NaN and infinity are kept.
 _FLAGS = ("contract", "reassoc")
@@ -84,11 +86,12 @@ class _Builder:
             vector = self.plus(low, high)
         return self.builder.extract_element(vector, ir.Constant(_I32, 0))
 
-    def each_vector(self, planes, stride, n_rows, width, body):
-        """Loop over the vectors of some planes of a filter.
+    def each_vector(self, planes, stride, n_rows, width, body, at_once=1):
+        """Loop over the vectors of some planes of a filter, of long rows several at once.
 
         ``planes`` are the array of their places in the image, and the first and last plane.
-        ``body`` takes the offsets of a vector in the filter and in the image.
+        ``body`` takes the offsets of a vector in the filter and in the image, and its number among
+        those at once.
         """
         builder, (places, begin, end) = self.builder, planes
         mul, add = builder.mul, builder.add
@@ -102,14 +105,22 @@ class _Builder:
                     body(
                         add(in_filter, mul(row.index, ir.Constant(_I64, LANES))),
                         add(in_image, mul(row.index, stride)),
+                        0,
                     )
                 with several, cgutils.for_range(builder, n_rows) as row:
                     in_row = add(in_filter, mul(row.index, width))
                     under = add(in_image, mul(row.index, stride))
-                    step = ir.Constant(_I64, LANES)
-                    zero = ir.Constant(_I64, 0)
-                    with cgutils.for_range_slice(builder, zero, width, step) as (column, _):
-                        body(add(in_row, column), add(under, column))
+                    step, first = ir.Constant(_I64, LANES), ir.Constant(_I64, 0)
+                    if at_once > 1:
+                        several = ir.Constant(_I64, LANES * at_once)
+                        whole = builder.sub(width, builder.urem(width, several))
+                        with cgutils.for_range_slice(builder, first, whole, several) as (column, _):
+                            for number in range(at_once):
+                                part = add(column, ir.Constant(_I64, LANES * number))
+                                body(add(in_row, part), add(under, part), number)
+                        first = whole
+                    with cgutils.for_range_slice(builder, first, width, step) as (column, _):
+                        body(add(in_row, column), add(under, column), 0)
 
 
 @intrinsic
@@ -122,14 +133,17 @@ def dot(typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, wid
         of_filter = write.start(taps, taps_, tap_)
         of_image = write.start(image, image_, pixel_)
         planes = write.start(places, places_, ir.Constant(_I64, 0)), begin_, end_
-        total = write.zeros()
+        totals = [write.zeros() for _ in range(SUMS)]
 
-        def body(in_filter, in_image):
+        def body(in_filter, in_image, number):
             one, other = write.load(of_filter, in_filter), write.load(of_image, in_image)
-            write.accumulate(write.multiply(one, other), total)
+            write.accumulate(write.multiply(one, other), totals[number])
 
-        write.each_vector(planes, *sizes, body)
-        return write.sum(builder.load(total))
+        write.each_vector(planes, *sizes, body, SUMS)
+        total = builder.load(totals[0])
+        for other in totals[1:]:
+            total = write.plus(total, builder.load(other))
+        return write.sum(total)
 
     arguments = taps, _int, image, _int, places, _int, _int, _int, _int, _int
     return taps.dtype(*arguments), generate
@@ -147,7 +161,7 @@ def add(typing, factor, taps, tap, image, pixel, places, begin, end, stride, n_r
         planes = write.start(places, places_, ir.Constant(_I64, 0)), begin_, end_
         multiple = write.spread(factor_)
 
-        def body(in_filter, in_image):
+        def body(in_filter, in_image, _):
             change = write.multiply(write.load(of_filter, in_filter), multiple)
             write.store(write.plus(write.load(of_image, in_image), change), of_image, in_image)
 
@@ -173,7 +187,7 @@ def add_known(
         planes = write.start(places, places_, ir.Constant(_I64, 0)), begin_, end_
         multiple = write.spread(factor_)
 
-        def body(in_filter, in_image):
+        def body(in_filter, in_image, _):
             one, mask = write.load(of_filter, in_filter), write.load(of_known, in_image)
             change = write.multiply(one, mask, multiple)
             write.store(write.plus(write.load(of_image, in_image), change), of_image, in_image)
@@ -197,7 +211,7 @@ def energy_known(typing, taps, tap, known, pixel, places, begin, end, stride, n_
         planes = write.start(places, places_, ir.Constant(_I64, 0)), begin_, end_
         total = write.zeros()
 
-        def body(in_filter, in_image):
+        def body(in_filter, in_image, _):
             one = write.load(of_filter, in_filter)
             mask = write.load(of_known, in_image)
             write.accumulate(write.multiply(one, one, mask), total)
