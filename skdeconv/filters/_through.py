@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.sparse import csr_array
 
+from skdeconv.kernels import compiled
 from skdeconv.operators import Convolution
 
 
@@ -87,11 +89,10 @@ def _of_moderate_size(maps):
 
 def _reconstructed(filters, lowers, maps):
     """A f: the pixels reconstructed for each image."""
-    images = []
+    images, convolution_of = [], cache(partial(Convolution, filters))
     for lower, one in zip(lowers, maps, strict=True):
-        height, width = (one.residual.shape if lower is None else lower.maps_shape)[-2:]
-        convolution = Convolution(filters, (height, width))
-        image = convolution.forward(one.dense(convolution.maps_shape))
+        size = (one.residual.shape if lower is None else lower.maps_shape)[-2:]
+        image = convolution_of(size).drawn(one.index, one.values)
         images.append(image if lower is None else lower.forward(image))
     return images
 
@@ -121,6 +122,10 @@ def patch_sums(maps, image, filters_shape) -> np.ndarray:
     sums : ndarray of shape (n_filters, n_channels, h, w)
         The adjoint of the convolution with the maps, as an operator on filters.
     """
+    if (fast := compiled()) is not None:
+        values = np.ascontiguousarray(maps.values, dtype=image.dtype)
+        atoms = fast.Atoms(filters_shape, image.shape[1:], maps.index)
+        return atoms.sums(np.ascontiguousarray(image), values)
     n_filters, n_channels, h, w = filters_shape
     taps = n_channels * h * w
     padded = np.pad(image[0], ((0, 0), (h - 1, h - 1), (w - 1, w - 1)))
