@@ -95,8 +95,9 @@ def inner_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     The order of summation does not depend on the size of the stack. einsum is faster, but sums a
     single long row in another order, so that the last bits would depend on the stack.
     """
-    flat = first.reshape(len(first), -1), second.reshape(len(second), -1)
-    return np.multiply(*flat, dtype=np.float64).sum(axis=1)
+    flat = first.reshape(len(first), -1).astype(np.float64, copy=False)
+    other = flat if second is first else second.reshape(len(second), -1)
+    return (flat * other).sum(axis=1)
 
 
 def squared_norms(images: np.ndarray) -> np.ndarray:
