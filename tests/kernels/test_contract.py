@@ -65,6 +65,24 @@ def test_inner_products(shapes, dtype, kernels):
         assert_array_equal(operator.adjoint(images[[one]])[0], found[one])
 
 
+@pytest.mark.parametrize("n_filters", range(1, 11))
+@each_dtype
+@each_sign
+def test_any_number_of_filters_with_all_channels(n_filters, dtype, positive, kernels):
+    rng = np.random.default_rng(n_filters)
+    filters = rng.standard_normal((n_filters, 2, 3, 5)).astype(dtype)
+    operator, matrix = Convolution(filters, (4, 40)), explicit_matrix(filters, (4, 40))
+    images = rng.standard_normal((2, *operator.images_shape)).astype(dtype)
+    # Where the best score is negative, filters of zeros must not count.
+    every = (images.reshape(2, -1) @ matrix).reshape(2, *operator.maps_shape)
+    assert_allclose(operator.adjoint(images), every, atol=TOLERANCE[dtype])
+    every = every if positive else np.abs(every)
+    scores, chosen = operator.best(images, positive, np.isfinite)
+    assert_allclose(scores, every.max(axis=1), atol=TOLERANCE[dtype])
+    of_chosen = np.take_along_axis(every, chosen[:, None], axis=1)[:, 0]
+    assert_allclose(of_chosen, scores, atol=TOLERANCE[dtype])
+
+
 @each_dtype
 def test_many_filters_correlate_alike(dtype, monkeypatch):
     pytest.importorskip("numba")

@@ -37,11 +37,12 @@ def correlate(images, bank) -> np.ndarray:
     """Inner products of images with all atoms."""
     place = bank.at(images)
     maps = np.empty((len(images), bank.n_filters, *place.maps_shape), images.dtype)
-    line = np.empty(place.line, images.dtype)
+    line = np.empty((bank.together, place.line), images.dtype)
     for some in _parts(len(images), bank.work(images)):
         _correlation.correlate(
-            images[some], place.empty(), *bank.filters, place.planes, *bank.size, line, maps[some]
-        )
+            images[some], place.empty(), *bank.filters, place.planes, bank.together, *bank.size,
+            line, maps[some],
+        )  # fmt: skip
     return maps
 
 
@@ -53,8 +54,8 @@ def best(images, bank, positive) -> tuple[np.ndarray, np.ndarray]:
     lines = np.empty(place.line, images.dtype), np.empty(place.line, np.int32)
     for some in _parts(len(images), bank.work(images)):
         _correlation.best(
-            images[some], place.empty(), *bank.filters, place.planes, *bank.size, positive, *lines,
-            scores[some], kernels[some],
+            images[some], place.empty(), *bank.filters, place.planes, bank.n_filters, bank.together,
+            *bank.size, positive, *lines, scores[some], kernels[some],
         )  # fmt: skip
     return scores, kernels
 
@@ -94,9 +95,9 @@ def lasso(images, known, bank, index, values, weight, positive, tol, max_iter):
     new = np.empty_like(old[0]), *(np.empty(size, one.dtype) for one in old[1:])
     while ((rounds < 0) | ((gap > tol) & (rounds < max_iter))).any():
         _lasso.lasso(
-            images, *mask, scratch, scaled, bank.filters[0], *bank.rows, place.planes, bank.norms,
-            *bank.size, bank.wide, *weights, positive, *limits, *lines, *old, *new, rounds, cost,
-            dual, gap,
+            images, *mask, scratch, scaled, bank.filters[0], bank.together, *bank.rows,
+            place.planes, bank.norms, *bank.size, bank.wide, *weights, positive, *limits, *lines,
+            *old, *new, rounds, cost, dual, gap,
         )  # fmt: skip
         old = new[0].copy(), *(one[: new[0][-1]].copy() for one in new[1:])
     return place.index(*old[:3]), old[3], rounds, cost, gap

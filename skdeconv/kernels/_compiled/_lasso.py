@@ -18,10 +18,10 @@ _SHARE, _MOST_SWEEPS, _ENOUGH = 0.1, 50, 0.1
 
 @jit
 def lasso(
-    images, known, masked, padded, scaled, filters, taps, begins, places, norms, h, w, wide,
-    weight, precise, positive, tol, budget, max_iter, score, kernel, score_scaled, kernel_scaled,
-    indptr, pixels, kernels, values, new_indptr, new_pixels, new_kernels, new_values, rounds, cost,
-    dual, gap,
+    images, known, masked, padded, scaled, filters, together, taps, begins, places, norms, h, w,
+    wide, weight, precise, positive, tol, budget, max_iter, score, kernel, score_scaled,
+    kernel_scaled, indptr, pixels, kernels, values, new_indptr, new_pixels, new_kernels, new_values,
+    rounds, cost, dual, gap,
 ):  # fmt: skip
     """Run rounds for each image, up to ``max_iter`` of all calls, or until the budget is spent.
 
@@ -49,15 +49,16 @@ def lasso(
         while going:
             cost_before = cost[s]
             found, error = certified(
-                images, s, padded, filters, begins, places, h, w, weight, precise, positive, score,
-                kernel,
+                images, s, padded, filters, begins, places, len(norms), together, h, w, weight,
+                precise, positive, score, kernel,
             )  # fmt: skip
             cost[s], dual[s] = error + total_of(z), max(dual[s], found)
             gap[s] = relative_gap(cost[s], dual[s])
             if gap[s] > tol and rounds[s] and cost_before - cost[s] <= tol * cost[s]:
                 dual[s] = tightened(
-                    images, s, padded, scaled, filters, begins, places, h, w, weight, precise,
-                    positive, tol, score, score_scaled, kernel_scaled, cost[s], dual[s],
+                    images, s, padded, scaled, filters, begins, places, len(norms), together, h,
+                    w, weight, precise, positive, tol, score, score_scaled, kernel_scaled, cost[s],
+                    dual[s],
                 )  # fmt: skip
                 gap[s] = relative_gap(cost[s], dual[s])
             if gap[s] <= tol or rounds[s] >= max_iter or spent > budget:
@@ -79,29 +80,31 @@ def lasso(
 
 @jit
 def certified(
-    images, s, padded, filters, begins, places, h, w, weight, precise, positive, score, kernel
+    images, s, padded, filters, begins, places, n_filters, together, h, w, weight, precise,
+    positive, score, kernel,
 ):  # fmt: skip
     """Best filter of each window of a residual, its dual objective, and weighted squared error."""
     n_rows, n_columns = images.shape[2] + h - 1, images.shape[3] + w - 1
     stride = n_columns + w - 1
     best_of_windows(
-        padded, filters, begins, places, n_rows * stride, stride, h, w, positive, score, kernel
-    )
+        padded, filters, begins, places, n_filters, together, n_rows * stride, stride, h, w,
+        positive, score, kernel,
+    )  # fmt: skip
     most = highest_score(score, weight, n_rows, n_columns, stride)
     return bound(images, s, padded, precise, most, h, w)
 
 
 @jit
 def tightened(
-    images, s, padded, scaled, filters, begins, places, h, w, weight, precise, positive, tol,
-    score, score_scaled, kernel_scaled, cost, dual,
+    images, s, padded, scaled, filters, begins, places, n_filters, together, h, w, weight, precise,
+    positive, tol, score, score_scaled, kernel_scaled, cost, dual,
 ):  # fmt: skip
     """Lower bound on the cost from residuals that are scaled locally."""
     shrink(padded, scaled, score, weight, score_scaled, images, h, w)
     for scaling in range(SCALINGS):
         found, _ = certified(
-            images, s, scaled, filters, begins, places, h, w, weight, precise, positive,
-            score_scaled, kernel_scaled,
+            images, s, scaled, filters, begins, places, n_filters, together, h, w, weight, precise,
+            positive, score_scaled, kernel_scaled,
         )  # fmt: skip
         dual = max(dual, found)
         gap = relative_gap(cost, dual)

@@ -12,9 +12,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Numbers in a vector, and vectors whose sums are held in registers by ``correlate_tile``.
-LANES, VECTORS = 8, 12
+# Numbers in a vector, and vectors and filters whose sums are held in registers.
+LANES, VECTORS, FILTERS = 8, 4, 3
+# Number of windows of such sums, and of those of one filter alone.
 TILE = LANES * VECTORS
+STRIP = TILE * FILTERS
 # Independent sums of an inner product, since each addition waits for the one before.
 SUMS = 2
 
@@ -225,38 +227,61 @@ def energy_known(typing, taps, tap, known, pixel, places, begin, end, stride, n_
 
 @intrinsic
 def correlate_tile(
-    typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, width, out, at
+    typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, width, out, at, line
 ):
-    """Inner products of a filter with TILE windows, which are one pixel apart, into ``out``."""
+    """Inner products of FILTERS filters with TILE windows, which are one pixel apart.
+
+    The filters have the same planes, of which those for one channel follow each other. The inner
+    products of each filter are ``line`` places in ``out`` after those of the one before.
+    """
+    return _correlating(FILTERS, VECTORS, taps, image, places, out)
+
+
+@intrinsic
+def correlate_strip(
+    typing, taps, tap, image, pixel, places, begin, end, stride, n_rows, width, out, at, line
+):
+    """Inner products of one filter with STRIP windows."""
+    return _correlating(1, FILTERS * VECTORS, taps, image, places, out)
+
+
+def _correlating(n_filters, n_vectors, taps, image, places, out):
+    """Signature and code of inner products."""
 
     def generate(context, builder, signature, args):
-        taps_, tap_, image_, pixel_, places_, begin_, end_, stride_, n_rows_, width_, out_, at_ = (
-            args
-        )
+        taps_, tap_, image_, pixel_, places_, begin_, end_, stride_, n_rows_, width_, *to = args
+        out_, at_, line_ = to
         write = _Builder(context, builder, taps)
-        of_filter = write.start(taps, taps_, tap_)
-        of_image = write.start(image, image_, pixel_)
-        planes = write.start(places, places_, ir.Constant(_I64, 0))
-        one = ir.Constant(_I64, 1)
-        totals = [write.zeros() for _ in range(VECTORS)]
         mul, plus = builder.mul, builder.add
+        size, of_image = mul(n_rows_, width_), write.start(image, image_, pixel_)
+        numbers = [ir.Constant(_I64, number) for number in range(n_filters)]
+        of_filters = [write.start(taps, taps_, plus(tap_, mul(size, one))) for one in numbers]
+        planes = write.start(places, places_, ir.Constant(_I64, 0))
+        totals = [[write.zeros() for _ in range(n_vectors)] for _ in numbers]
+        one = ir.Constant(_I64, 1)
         with cgutils.for_range_slice(builder, begin_, end_, one) as (plane, _):
-            in_filter = mul(mul(builder.sub(plane, begin_), n_rows_), width_)
+            before = mul(builder.sub(plane, begin_), ir.Constant(_I64, n_filters))
+            in_filter = mul(before, size)
             in_image = builder.load(builder.gep(planes, [plane]))
             with cgutils.for_range(builder, n_rows_) as row:
                 in_row = plus(in_filter, mul(row.index, width_))
                 under = plus(in_image, mul(row.index, stride_))
                 with cgutils.for_range(builder, width_) as column:
-                    place = builder.gep(of_filter, [plus(in_row, column.index)])
-                    factor, first = write.spread(builder.load(place)), plus(under, column.index)
-                    for number, total in enumerate(totals):
-                        pixels = plus(first, ir.Constant(_I64, LANES * number))
+                    place, first = plus(in_row, column.index), plus(under, column.index)
+                    factors = [
+                        write.spread(builder.load(builder.gep(filter_, [place])))
+                        for filter_ in of_filters
+                    ]
+                    for vector in range(n_vectors):
+                        pixels = plus(first, ir.Constant(_I64, LANES * vector))
                         window = write.load(of_image, pixels)
-                        write.accumulate(write.multiply(factor, window), total)
-        start = write.start(out, out_, at_)
-        for number, total in enumerate(totals):
-            write.store(builder.load(total), start, ir.Constant(_I64, LANES * number))
+                        for factor, total in zip(factors, totals, strict=True):
+                            write.accumulate(write.multiply(factor, window), total[vector])
+        for number, total in zip(numbers, totals, strict=True):
+            start = write.start(out, out_, plus(at_, mul(line_, number)))
+            for vector, sums in enumerate(total):
+                write.store(builder.load(sums), start, ir.Constant(_I64, LANES * vector))
         return context.get_dummy_value()
 
-    arguments = taps, _int, image, _int, places, _int, _int, _int, _int, _int, out, _int
+    arguments = taps, _int, image, _int, places, _int, _int, _int, _int, _int, out, _int, _int
     return types.void(*arguments), generate
