@@ -23,8 +23,9 @@ _SPARSER, _MANY = 16_000, 64
 _BLOCK = 2**20
 # Minimum number of rows, one per tap of a row of the filters, of the matrices of row parts.
 _LEAST_ROWS = 256
-# Number of filters from which products of matrices correlate faster than the compiled kernel.
-_PRODUCTS = 32
+# Number of filters from which products of matrices, one for each of their rows or one of all, are
+# faster than the compiled kernel in single precision, of all for at most so many map positions.
+_BY_ROWS, _AT_ONCE, _POSITIONS = 32, 48, 2**12
 
 
 class Convolution(Operator):
@@ -232,16 +233,12 @@ class Convolution(Operator):
 
     @property
     def _has_products(self):
-        """Whether products of few and large matrices correlate with the filters.
-
-        They are faster than the compiled kernel, except for large images of few channels.
-        """
-        if not self._full or len(self.filters) < _PRODUCTS:
+        """Whether products of matrices correlate with the filters, and not the compiled kernel."""
+        (n_filters, n_channels, _, w), (_, *size) = self.filters.shape, self.maps_shape
+        if not self._full or self.dtype != np.float32:
             return False
-        return all(
-            row_parts is not None or len(parts) == 1
-            for *_, row_parts, _, parts in self._correlating
-        )
+        by_rows, few = n_channels * w >= n_filters, math.prod(size) <= _POSITIONS
+        return n_filters >= _BY_ROWS if by_rows else n_filters >= _AT_ONCE and few
 
     def drawn(self, index, values):
         """Reconstruct one image from a few coefficients of its maps."""

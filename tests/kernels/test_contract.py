@@ -87,7 +87,7 @@ def test_any_number_of_filters_with_all_channels(n_filters, dtype, positive, ker
 def test_many_filters_correlate_alike(dtype, monkeypatch):
     pytest.importorskip("numba")
     # Few filters, then many of one and of several channels, and such that lack connections.
-    for n_filters, n_channels, share in ((3, 2, 0), (40, 1, 0), (40, 9, 0), (40, 2, 0.2)):
+    for n_filters, n_channels, share in ((3, 2, 0), (50, 1, 0), (40, 9, 0), (50, 2, 0.2)):
         rng = np.random.default_rng(n_filters)
         filters = rng.standard_normal((n_filters, n_channels, 5, 6)).astype(dtype)
         filters[rng.random(filters.shape[:2]) < share] = 0
