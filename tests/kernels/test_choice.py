@@ -77,6 +77,12 @@ def test_without_a_usable_numba_the_kernels_are_portable(error, monkeypatch, cap
         compiled()
 
 
+def test_a_compiler_that_is_switched_off_leaves_the_portable_kernels():
+    pytest.importorskip("numba")
+    code = CODE + "from skdeconv.kernels import compiled\nassert compiled() is None"
+    run(code, NUMBA_DISABLE_JIT="1")
+
+
 def test_folders_that_cannot_be_written_are_no_error():
     pytest.importorskip("numba")
     # What numba finds in folders that are read-only: nowhere to put a cache.

@@ -28,6 +28,8 @@ __all__ = [
 
 if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 61):
     raise ImportError(f"numba {numba.__version__} is older than 0.61.")
+if numba.config.DISABLE_JIT:
+    raise ImportError("The compiler of numba is switched off by NUMBA_DISABLE_JIT.")
 
 # Number of multiplications of a call that takes about half a second.
 _WORK = 2**31
