@@ -118,7 +118,7 @@ class HierarchicalDeconvNet(BaseDeconvNet):
         Seed of the connectivity, the initial filters, the order of the images, and the redraw of
         unused filters.
     verbose : int, default=0
-        If above 0, prints a line for each pass.
+        If above 0, prints the cost, the non-zeros and the seconds of each pass.
 
     Attributes
     ----------

@@ -111,8 +111,8 @@ class DeconvNetLayer(BaseDeconvNet):
         any order, so the filters learned from large images depend on the container.
     forgetting : float, default=100.0
         At update t, the statistics of earlier maps are weighted by (1 - 1/t)^``forgetting``, since
-        early maps belong to poor filters. 0 weights all equally. About 10,000 pixels are remembered
-        in any case.
+        early maps belong to poor filters. 0 weights all equally. About 10,000 pixels, and two
+        non-zero coefficients for each entry of the filters, are remembered in any case.
     keep_maps : bool, default=True
         Whether inference of an image is warm-started from its maps of the previous pass. These are
         kept in memory up to 32 MB, and in a temporary file beyond. If False, inference starts from
@@ -130,7 +130,7 @@ class DeconvNetLayer(BaseDeconvNet):
     random_state : int, RandomState instance or None, default=None
         Seed of the initial filters, the order of the images, and the redraw of unused filters.
     verbose : int, default=0
-        If above 0, prints a line for each pass.
+        If above 0, prints the cost, the non-zeros and the seconds of each pass.
 
     Attributes
     ----------

@@ -53,6 +53,11 @@ class AdaptiveLearner(Learner):
         self.used = np.zeros(len(self.filters), dtype=int)
 
     @property
+    def n_nonzero(self) -> int:
+        """Number of non-zero coefficients in this pass."""
+        return int(self.used.sum())
+
+    @property
     def is_silent(self) -> bool:
         """Whether all maps of the last pass were zero."""
         return not self.used.any()

@@ -33,6 +33,8 @@ from skdeconv.operators import Synthesis
 
 # Loosest tolerance and maximum number of rounds of inference during learning, while filters change.
 _LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 3
+# Minimum number of non-zero coefficients that are remembered, for each entry of the filters.
+_PER_ENTRY = 2
 # Maximum weight of the filters of a previous fit, relative to the first batch after it.
 _MOST_ANCHORED = 0.98
 # Number of images whose residuals are used to repair filters between passes.
@@ -154,12 +156,12 @@ class LayerLearner(Learner):
         if self.plan.whole_passes:
             self.problem = self._empty_problem()
         else:
-            self.problem.fade(self._kept_share(images))
+            self.problem.fade(self._kept_share(images, result.maps.nnz))
         flat = flattened(self.filters)
         for maps, stack in _sparse_parts(self.synthesis, images, result):
             self.problem.add(maps, stack, flat)
         if self.anchored:
-            share = min(self._kept_share(images), _MOST_ANCHORED)
+            share = min(self._kept_share(images, result.maps.nnz), _MOST_ANCHORED)
             self.problem.anchor(share / (1 - share), flat)
             self.anchored = False
         self.n_nonzero += result.maps.nnz
@@ -196,11 +198,13 @@ class LayerLearner(Learner):
         self.idle[used > 0] = 0
         return norms
 
-    def _kept_share(self, images):
+    def _kept_share(self, images, n_nonzero):
         """Weight of the statistics of earlier batches in this update."""
         forgetting = (1.0 - 1.0 / self.n_updates) ** self.plan.forgetting
-        # About BATCH_PIXELS pixels are remembered in any case; fewer do not determine the filters.
-        return max(forgetting, 1.0 - images.count_known() / BATCH_PIXELS)
+        # So many pixels and non-zeros are remembered in any case; fewer do not determine filters.
+        n_entries = len(self.filters) * math.prod(self.filters.shape[2:])
+        new = min(images.count_known() / BATCH_PIXELS, n_nonzero / (_PER_ENTRY * n_entries))
+        return max(forgetting, 1.0 - new)
 
     def _empty_problem(self):
         fits = statistics_size(self.plan.shape) <= LARGEST_GRAM

@@ -56,7 +56,7 @@ class LayerPlan:
     canonical_signs : bool
         Whether the entry of largest magnitude of each filter is made positive at the end.
     verbose : int
-        If above 0, prints a line for each pass.
+        If above 0, prints the cost, the non-zeros and the seconds of each pass.
     """
 
     coding: Coding

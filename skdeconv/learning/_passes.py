@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.utils import gen_batches
 class Learner:
     """Base class of learners, which learn filters from mini-batches, with the state of a pass.
 
-    A subclass defines ``_start_pass()``, which returns the order of the images in a new pass,
+    A subclass has ``n_nonzero``, the number of non-zero coefficients in the pass, and defines
+    ``_start_pass()``, which returns the order of the images in a new pass,
     ``_visit(batch)``, which learns from a mini-batch and returns its summed cost, and
     ``repair_filters()``, which is called between passes.
 
@@ -106,11 +108,14 @@ def learn_in_passes(
     """
     costs = checkpoint.resume(learner)
     for number in range(len(costs) + 1, max_iter + 1):
-        step = context.subcontext(task_name="pass")
+        step, start = context.subcontext(task_name="pass"), time.perf_counter()
         step.call_on_fit_task_begin(**data)
         costs.append(learner.run_pass(lambda: checkpoint.save(learner, costs)))
         if heading is not None:
-            print(f"{heading}pass {number}/{max_iter}: mean cost {costs[-1]:.6g}")
+            print(
+                f"{heading}pass {number}/{max_iter}: mean cost {costs[-1]:.6g}, "
+                f"{learner.n_nonzero} non-zeros, {time.perf_counter() - start:.1f} s"
+            )
         fitted = {}
         if attributes is not None:
             fitted["reconstruction_attributes"] = attributes(costs)

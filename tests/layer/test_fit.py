@@ -262,6 +262,7 @@ def test_verbose_prints_a_line_for_each_pass(data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(f"pass {i + 1}/3" in line for i, line in enumerate(lines))
+    assert all(line.endswith(" s") and " non-zeros, " in line for line in lines)
 
 
 def test_a_callback_may_stop_the_fit(data):
