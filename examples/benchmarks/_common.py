@@ -11,6 +11,7 @@ import platform
 import tempfile
 import time
 import warnings
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from skdeconv.inference import CoordinateDescent, PowerPenalty
 from skdeconv.inference import Problem as SparseProblem
 from skdeconv.operators import Convolution, Masked, zeros_for_nan
 
-VARIABLE = "SKDECONV_DATA"
+VARIABLE, KERNELS = "SKDECONV_DATA", "SKDECONV_KERNELS"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib", "sporco", "pyFFTW")
 
 
@@ -151,6 +152,17 @@ def infer(operator: Convolution, problem: Problem, tol: float, max_iter: int = 5
     penalty = PowerPenalty(positive=problem.positive)
     sparse = SparseProblem(operator, images, penalty, problem.lam)
     return CoordinateDescent().solve(sparse, tol=tol, max_iter=max_iter).maps
+
+
+@contextmanager
+def kernels(choice: str):
+    """Use "compiled" or "portable" kernels."""
+    before = os.environ.get(KERNELS, "")
+    os.environ[KERNELS] = choice
+    try:
+        yield
+    finally:
+        os.environ[KERNELS] = before
 
 
 def dense(maps, problem: Problem) -> np.ndarray:
