@@ -309,7 +309,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         warn_of_scale(images, codings[0], plans[0].shape[2:])
         visited, network = windows_of(self, images), AdaptiveNetwork([], [])
         switches, filters, costs = [[] for _ in range(len(visited))], [], []
-        with workers(self.n_jobs, in_kernels=True) as parallel, one_blas_thread():
+        with workers(self.n_jobs) as parallel, one_blas_thread():
             for number, plan in enumerate(plans, 1):
                 known = visited, len(images), network, switches
                 learner = AdaptiveLearner(*known, plan, random_state, parallel)
@@ -610,7 +610,7 @@ class AdaptiveDeconvNet(BaseDeconvNet):
         self._layer_number(depth)
         images = self._check_images(X, as_rows)
         network = self._network(images.dtype, number)
-        with workers(self.n_jobs, in_kernels=True) as parallel:
+        with workers(self.n_jobs) as parallel:
             found = task(network, codings[:number], images, parallel)
             if not any(len(layers[-1].index) for layers in found):
                 # Since this is rare, the switches below are inferred again instead of being kept.
