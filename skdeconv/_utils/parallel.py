@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from itertools import chain, islice
 
-from sklearn.utils.parallel import Parallel, delayed
+from joblib import Parallel, delayed
+from sklearn import config_context, get_config
 from threadpoolctl import ThreadpoolController
 
-from skdeconv.kernels import WhileAny, compiled, quiet_sweeps
+from skdeconv.kernels import WhileAny, compiled
 
 
 @cache
@@ -87,13 +89,22 @@ def map_tasks(function, arguments, parallel=None) -> list:
     with one_blas_thread():
         if parallel is None or len(first) < 2:
             return [function(*one) for one in tasks]
-        with quiet_sweeps(), _large_graphs():
-            return parallel(delayed(_run)(function, one) for one in tasks)
+        # scikit-learn's own workers set the filters of warnings in each task, which apply to the
+        # whole process, and are lost where tasks are threads.
+        state = get_config(), list(warnings.filters), os.getpid()
+        with _large_graphs():
+            return parallel(delayed(_run)(function, one, *state) for one in tasks)
 
 
-def _run(function, args):
-    # Workers do not inherit thread limits.
-    with one_blas_thread():
+def _run(function, args, config, filters, pid):
+    """Run a task in a worker, which does not inherit limits of threads, nor other settings."""
+    with ExitStack() as stack:
+        stack.enter_context(config_context(**config))
+        stack.enter_context(one_blas_thread())
+        if os.getpid() != pid:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.resetwarnings()
+            warnings.filters.extend(filters)
         return function(*args)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy.sparse import csr_array
@@ -10,7 +12,7 @@ from skdeconv.filters._spikes import Spikes
 
 # Sweeps over the filters, and projected gradient steps per filter and sweep.
 _SWEEPS, _STEPS = 2, 3
-# Scale from which on the Gram matrix is multiplied by the scales.
+# Scale, in the unit of the maps, from which on the Gram matrix is multiplied by the scales.
 _SMALLEST = 1e-5
 
 
@@ -34,8 +36,12 @@ class Statistics:
 
     Attributes
     ----------
+    unit : float or None
+        Power of two about as large as the maps, so that no square of theirs overflows; None before
+        there are any.
     scales : ndarray of shape (n_filters,), float64
-        Factor of the maps of each filter, which makes fading and rescaling cheap.
+        Factor of the maps of each filter, at first the unit, which makes fading and rescaling
+        cheap.
     gram : ndarray of shape (n_filters * h * w, n_filters * h * w)
         G for maps divided by their scales.
     cross : ndarray of shape (n_filters * h * w, n_channels), float64
@@ -46,7 +52,7 @@ class Statistics:
         n_filters, n_channels, h, w = filters_shape
         self.filters_shape, self._taps = tuple(filters_shape), h * w
         size = n_filters * h * w
-        self.scales = np.ones(n_filters)
+        self.unit, self.scales = None, np.ones(n_filters)
         self.gram = np.zeros((size, size), dtype)
         self.cross = np.zeros((size, n_channels))
 
@@ -58,11 +64,14 @@ class Statistics:
     def _scale(self, factors):
         """Multiply the maps of each filter by a factor in the Gram matrix."""
         self.scales *= factors
-        if self.scales.min() < _SMALLEST:
-            factors = np.repeat(self.scales, self._taps).astype(self.gram.dtype)
+        if self.unit is not None and self.scales.min() < _SMALLEST * self.unit:
+            factors = np.repeat(self.scales / self.unit, self._taps).astype(self.gram.dtype)
             self.gram *= factors[:, None]
             self.gram *= factors
-            self.scales = np.ones_like(self.scales)
+            self._measure(self.unit)
+
+    def _measure(self, unit):
+        self.unit, self.scales = unit, np.full(len(self.scales), unit)
 
     def add(self, maps: csr_array, images: np.ndarray, flat: np.ndarray | None = None) -> None:
         """Add the statistics of a mini-batch of images and their maps.
@@ -85,12 +94,24 @@ class Statistics:
             fill = spikes.reconstruct(flat, len(images)) if (missing & known[:, None]).any() else 0
             images = np.where(missing, known[:, None] * fill, images)
         n_filters, _, h, w = self.filters_shape
-        # In the units of the Gram matrix.
         self.cross += spikes.patch_sums(images)
+        largest = np.abs(spikes.values).max(initial=0)
+        if self.unit is None and largest > 0:
+            self._measure(2.0 ** math.frexp(largest)[1])
         spikes.values /= self.scales[spikes.kernel]
         view = self.gram.reshape(n_filters, h, w, n_filters, h, w)
         view += _toeplitz(spikes.correlation().astype(self.gram.dtype), h, w)
         spikes.subtract_unseen(self.gram, known)
+
+    def merge(self, state: dict) -> None:
+        """Add the statistics of other images, given by their ``state()``."""
+        if state["unit"] is None:
+            return
+        if self.unit is None:
+            self._measure(state["unit"])
+        factors = np.repeat(state["scales"] / self.scales, self._taps).astype(self.gram.dtype)
+        self.gram += factors[:, None] * state["gram"] * factors
+        self.cross += state["cross"]
 
     def rescale(self, norms: np.ndarray) -> None:
         """Update the statistics for maps multiplied by ``norms``, one factor per filter."""
@@ -166,11 +187,12 @@ class Statistics:
 
     def state(self) -> dict:
         """Plain values and arrays that ``restore`` takes."""
-        return {"scales": self.scales, "gram": self.gram, "cross": self.cross}
+        names = "unit", "scales", "gram", "cross"
+        return {name: getattr(self, name) for name in names}
 
     def restore(self, state: dict) -> None:
         """Take over the statistics of another problem; arrays are copied."""
-        self.scales = np.array(state["scales"])
+        self.unit, self.scales = state["unit"], np.array(state["scales"])
         # np.array, because a copy of an array that is mapped from a file would be mapped too.
         self.gram, self.cross = np.array(state["gram"]), np.array(state["cross"])
 

@@ -100,7 +100,7 @@ def _swept(atoms, images, start, slopes, weight, **given):
     start = start.copy() if slopes is None else start * slopes
     alphas = [1.0 / (weight * len(images))]
     options = given | _FIXED_SWEEPS
-    with quiet_sweeps():
+    with _quiet():
         _ignore()
         _, path, _ = lasso_path(atoms, images, alphas=alphas, coef_init=start, **options)
     return path[:, 0] if slopes is None else path[:, 0] / slopes
@@ -121,9 +121,8 @@ def _ignore():
         warnings.filterwarnings("ignore", _WORDS.pattern, ConvergenceWarning)
 
 
-#: Context manager in which scikit-learn does not warn after each fixed number of sweeps. Threads of
-#: joblib take over the filters of the thread that starts them, which thus needs a block too.
-quiet_sweeps = WhileAny(_ignored)
+#: Context manager in which scikit-learn does not warn after each fixed number of sweeps.
+_quiet = WhileAny(_ignored)
 
 
 def pair_sums(key, kernel, values, stride, n_filters, size) -> np.ndarray:

@@ -33,8 +33,8 @@ from skdeconv.operators import Synthesis
 
 # Loosest tolerance and maximum number of rounds of inference during learning, while filters change.
 _LEARNING_TOL, _LEARNING_ROUNDS = 1e-2, 3
-# Minimum number of non-zero coefficients that are remembered, for each entry of the filters.
-_PER_ENTRY = 2
+# Minimum number of non-zero coefficients that are remembered, for each tap of the filters.
+_PER_TAP = 2
 # Maximum weight of the filters of a previous fit, relative to the first batch after it.
 _MOST_ANCHORED = 0.98
 # Number of images whose residuals are used to repair filters between passes.
@@ -181,9 +181,8 @@ class LayerLearner(Learner):
         self.problem, used, total = self._empty_problem(), 0, 0.0
         for some in gen_batches(len(parts), at_once):
             tasks = ((self.images.part(part),) for part in parts[some])
-            for gram, cross, part_used, cost in map_tasks(work, tasks, self.parallel):
-                self.problem.gram += gram
-                self.problem.cross += cross
+            for statistics, part_used, cost in map_tasks(work, tasks, self.parallel):
+                self.problem.merge(statistics)
                 used, total = used + part_used, total + cost
         self.n_nonzero = int(used.sum())
         self._update(self.images, used)
@@ -202,8 +201,8 @@ class LayerLearner(Learner):
         """Weight of the statistics of earlier batches in this update."""
         forgetting = (1.0 - 1.0 / self.n_updates) ** self.plan.forgetting
         # So many pixels and non-zeros are remembered in any case; fewer do not determine filters.
-        n_entries = len(self.filters) * math.prod(self.filters.shape[2:])
-        new = min(images.count_known() / BATCH_PIXELS, n_nonzero / (_PER_ENTRY * n_entries))
+        n_taps = len(self.filters) * math.prod(self.filters.shape[2:])
+        new = min(images.count_known() / BATCH_PIXELS, n_nonzero / (_PER_TAP * n_taps))
         return max(forgetting, 1.0 - new)
 
     def _empty_problem(self):
@@ -317,4 +316,4 @@ def _statistics_of(coding, synthesis, images):
             problem.add(maps, stack, flat)
         used += _uses(synthesis, some, result.maps)
         cost += float(result.cost.sum())
-    return problem.gram, problem.cross, used, cost
+    return problem.state(), used, cost

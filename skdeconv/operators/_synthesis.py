@@ -72,10 +72,13 @@ class Synthesis:
     def at(self, size) -> tuple[Convolution, LowFrequencyOperator | None]:
         """Operators for images of a size: of sparse maps, and of low-frequency maps."""
         height, width = (int(n) for n in size)
-        if (height, width) not in self._operators:
-            self._operators = {(height, width): Convolution(self.filters, (height, width))}
+        # Another thread may replace the dictionary.
+        operator = self._operators.get((height, width))
+        if operator is None:
+            operator = Convolution(self.filters, (height, width))
+            self._operators = {(height, width): operator}
         low_frequency = None if self.low_frequency is None else self.low_frequency.at(height, width)
-        return self._operators[height, width], low_frequency
+        return operator, low_frequency
 
     def reconstruct(self, maps, low_frequency, positions, size) -> np.ndarray:
         """Images of one size from their codes; the maps of one image at a time are dense.

@@ -144,3 +144,22 @@ def test_no_maps_no_statistics(problem):
     statistics.add(csr_array(maps.shape), images)
     assert not statistics.gram.any()
     assert not statistics.cross.any()
+
+
+@pytest.mark.parametrize("size", [1e-15, 1e15])
+def test_squares_of_maps_of_any_size_fit_in_single_precision(problem, size):
+    filters_shape, images_shape, maps, images = problem
+    statistics, parts = (Statistics(filters_shape, np.float32) for _ in range(2))
+    for _ in range(3):
+        statistics.add(size * maps, size * images)
+        statistics.fade(1e-9)
+        statistics.rescale(np.full(filters_shape[0], 0.1))
+    statistics.add(size * maps, size * images)
+    gram, _ = explicit(maps, images, filters_shape, images_shape)
+    np.testing.assert_allclose(gram_of(statistics) / size**2, gram, atol=1e-3)
+    for part in (maps[:3], images[:3]), (maps[3:], images[3:]):
+        one = Statistics(filters_shape, np.float32)
+        one.add(*(size * x for x in part))
+        parts.merge(one.state())
+    np.testing.assert_allclose(gram_of(parts) / size**2, gram, atol=1e-3)
+    np.testing.assert_allclose(parts.cross, statistics.cross, rtol=1e-6, atol=1e-6 * size**2)

@@ -4,13 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
+from joblib import Parallel
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.convolution import explicit_matrix
 from reference.images import collection
 from scipy.linalg import block_diag
 from scipy.sparse import csr_array
 from sklearn.linear_model import Lasso
-from sklearn.utils.parallel import Parallel
 
 from skdeconv.inference import SOLVERS, Coding, PowerPenalty, Problem
 from skdeconv.inference._alternation import LowFrequencyAlternation

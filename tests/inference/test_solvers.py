@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from joblib import Parallel
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.images import collection
 from scipy.sparse import csr_array
-from sklearn.utils.parallel import Parallel
 
 from skdeconv.inference import SOLVERS, Coding, PowerPenalty, Problem
 from skdeconv.operators import Convolution, Synthesis

@@ -154,7 +154,7 @@ def pool(maps, rows, columns, neighbours, shape, kind):
     width = maps.shape[3]
     values, switches = np.empty(shape, unsigned), np.empty(shape, kind)
     lines = [np.empty(width, dtype) for dtype in (unsigned, np.int32) * 2]
-    for some in _parts(len(maps), 4 * math.prod(maps.shape[1:])):
+    for some in _parts(len(maps), (4 + columns) * math.prod(maps.shape[1:])):
         _pooling.pool(
             maps[some].view(unsigned), rows, columns, neighbours, *lines,
             values[some], switches[some],
