@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from sklearn import config_context, get_config
 from threadpoolctl import ThreadpoolController
 
-from skdeconv.kernels import WhileAny, compiled
+from skdeconv.kernels import WhileAny, compiled, quiet_sweeps
 
 
 @cache
@@ -86,7 +86,7 @@ def map_tasks(function, arguments, parallel=None) -> list:
     tasks = iter(arguments)
     first = list(islice(tasks, 2))
     tasks = chain(first, tasks)
-    with one_blas_thread():
+    with one_blas_thread(), quiet_sweeps():
         if parallel is None or len(first) < 2:
             return [function(*one) for one in tasks]
         # scikit-learn's own workers set the filters of warnings in each task, which apply to the
@@ -105,6 +105,7 @@ def _run(function, args, config, filters, pid):
             stack.enter_context(warnings.catch_warnings())
             warnings.resetwarnings()
             warnings.filters.extend(filters)
+        stack.enter_context(quiet_sweeps())
         return function(*args)
 
 

@@ -58,7 +58,7 @@ both int64, and the value, float64.
 """
 
 from skdeconv.kernels._choice import compiled, pair_sums, patch_sums, subtract_unseen
-from skdeconv.kernels._portable import sweep_atoms, sweep_gram, windows
+from skdeconv.kernels._portable import quiet_sweeps, sweep_atoms, sweep_gram, windows
 from skdeconv.kernels._process import WhileAny
 from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
@@ -72,6 +72,7 @@ __all__ = [
     "compiled",
     "pair_sums",
     "patch_sums",
+    "quiet_sweeps",
     "subtract_unseen",
     "sweep_atoms",
     "sweep_gram",

@@ -100,7 +100,7 @@ def _swept(atoms, images, start, slopes, weight, **given):
     start = start.copy() if slopes is None else start * slopes
     alphas = [1.0 / (weight * len(images))]
     options = given | _FIXED_SWEEPS
-    with _quiet():
+    with quiet_sweeps():
         _ignore()
         _, path, _ = lasso_path(atoms, images, alphas=alphas, coef_init=start, **options)
     return path[:, 0] if slopes is None else path[:, 0] / slopes
@@ -121,8 +121,9 @@ def _ignore():
         warnings.filterwarnings("ignore", _WORDS.pattern, ConvergenceWarning)
 
 
-#: Context manager in which scikit-learn does not warn after each fixed number of sweeps.
-_quiet = WhileAny(_ignored)
+#: Context manager in which scikit-learn does not warn after each fixed number of sweeps. One block
+#: around many calls leaves other threads less occasion to restore a filter that is gone.
+quiet_sweeps = WhileAny(_ignored)
 
 
 def pair_sums(key, kernel, values, stride, n_filters, size) -> np.ndarray:

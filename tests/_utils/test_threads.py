@@ -231,6 +231,6 @@ def test_a_filter_of_the_user_with_the_same_words_stays():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Objective did not converge", ConvergenceWarning)
         own = warnings.filters[0]
-        with _portable._quiet():
+        with _portable.quiet_sweeps():
             pass
         assert warnings.filters[0] == own
