@@ -15,6 +15,8 @@ from threadpoolctl import ThreadpoolController
 
 from skdeconv.kernels import WhileAny, compiled, quiet_sweeps
 
+_LIMITS = ExitStack()
+
 
 @cache
 def _controller():
@@ -44,7 +46,7 @@ def _let_this_thread_limit():
 
 
 #: Context manager that limits BLAS to one thread: the last bits of products depend on their number.
-one_blas_thread = WhileAny(_limit)
+one_blas_thread = WhileAny(lambda: _LIMITS.enter_context(_limit()), _LIMITS.close)
 
 
 def workers(

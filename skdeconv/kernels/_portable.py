@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -106,24 +105,19 @@ def _swept(atoms, images, start, slopes, weight, **given):
     return path[:, 0] if slopes is None else path[:, 0] / slopes
 
 
-@contextmanager
-def _ignored():
-    _ignore()
-    try:
-        yield
-    finally:
-        warnings.filters[:] = [one for one in warnings.filters if one != _IGNORED]
-
-
 def _ignore():
     # Another thread may have replaced the list of filters, as ``check_array`` does.
     if warnings.filters[:1] != [_IGNORED]:
         warnings.filterwarnings("ignore", _WORDS.pattern, ConvergenceWarning)
 
 
+def _stop_ignoring():
+    warnings.filters[:] = [one for one in warnings.filters if one != _IGNORED]
+
+
 #: Context manager in which scikit-learn does not warn after each fixed number of sweeps. One block
 #: around many calls leaves other threads less occasion to restore a filter that is gone.
-quiet_sweeps = WhileAny(_ignored)
+quiet_sweeps = WhileAny(_ignore, _stop_ignoring)
 
 
 def pair_sums(key, kernel, values, stride, n_filters, size) -> np.ndarray:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 
 class WhileAny:
-    """Context that the first of several concurrent blocks enters, and that the last one leaves.
+    """A change that the first of several concurrent blocks makes, and that the last one undoes.
 
     A fork waits for threads that enter or leave. Otherwise the child would get half a change. The
     blocks of other threads end in the child, since a fork copies only the thread that calls it.
 
     Parameters
     ----------
-    context : callable
-        Returns the context manager.
+    enter : callable
+        Makes the change.
+    leave : callable
+        Undoes it, or what has been made of it if an exception interrupted ``enter``.
     """
 
-    def __init__(self, context):
-        self._context, self._entered = context, ExitStack()
+    def __init__(self, enter, leave):
+        self._enter, self._leave = enter, leave
         # A block is a pair of its thread and a key.
         self._lock, self._blocks = threading.RLock(), set()
         if hasattr(os, "register_at_fork"):
@@ -38,7 +40,7 @@ class WhileAny:
             with self._lock:
                 self._blocks.add(block)
                 if len(self._blocks) == 1:
-                    self._entered.enter_context(self._context())
+                    self._enter()
             yield
         finally:
             with self._lock:
@@ -47,7 +49,7 @@ class WhileAny:
 
     def _leave_after_the_last(self):
         if not self._blocks:
-            self._entered.close()
+            self._leave()
 
     def _keep_blocks_of_this_thread(self):
         # The other threads may have waited for the old lock.

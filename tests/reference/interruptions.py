@@ -110,9 +110,10 @@ def ctrl_c_at_call(number=None):
     package, calls = str(Path(skdeconv.__file__).parent), []
 
     def called(frame, event, arg):
-        file = frame.f_code.co_filename
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
         # What the process was set to is taken back there; Ctrl-C at that very moment prevents it.
-        if event != "call" or not file.startswith(package) or file.endswith("parallel.py"):
+        spared = file.endswith(("parallel.py", "_process.py")) or name == "_stop_ignoring"
+        if event != "call" or not file.startswith(package) or spared:
             return
         # Python ignores what is raised while a generator is closed.
         if not frame.f_code.co_flags & inspect.CO_GENERATOR:
