@@ -112,7 +112,8 @@ def _ignore():
 
 
 def _stop_ignoring():
-    warnings.filters[:] = [one for one in warnings.filters if one != _IGNORED]
+    # No comprehension: Python 3.11 calls it, so that Ctrl-C at a call could prevent the change.
+    warnings.filters[:] = filter(_IGNORED.__ne__, warnings.filters)
 
 
 #: Context manager in which scikit-learn does not warn after each fixed number of sweeps. One block
