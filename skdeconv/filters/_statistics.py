@@ -11,7 +11,9 @@ from scipy.sparse import csr_array
 from skdeconv.filters._spikes import Spikes
 
 # Sweeps over the filters, and projected gradient steps per filter and sweep.
-_SWEEPS, _STEPS = 2, 3
+_SWEEPS, _STEPS = 2, 5
+# Products with a block in the bound on its norm.
+_POWERS = 4
 # Scale, in the unit of the maps, from which on the Gram matrix is multiplied by the scales.
 _SMALLEST = 1e-5
 
@@ -210,9 +212,14 @@ def _toeplitz(correlation, h, w):
 
 def _step_lengths(gram, taps):
     """Reciprocals of upper bounds on the norms of the diagonal blocks; zero for unused filters."""
-    blocks = np.stack([gram[k : k + taps, k : k + taps] for k in range(0, len(gram), taps)])
-    # (sum of the eighth powers of the eigenvalues)^(1/8), at most some tens of percent too large.
-    largest = np.abs(blocks).max(axis=(1, 2))
-    fourth = np.linalg.matrix_power(blocks / np.where(largest > 0, largest, 1)[:, None, None], 4)
-    bound = largest * np.linalg.norm(fourth.reshape(len(blocks), -1), axis=1) ** 0.25
+    blocks = np.abs(np.stack([gram[k : k + taps, k : k + taps] for k in range(0, len(gram), taps)]))
+    # For any positive v the norm is at most the largest quotient of |G| v and v. Powers of |G| let
+    # it fall towards the norm of |G|. Rows of zeros are left out.
+    vector = np.ones((len(blocks), taps, 1), dtype=gram.dtype)
+    for _ in range(_POWERS):
+        product = blocks @ vector
+        bound = np.divide(product, vector, out=np.zeros_like(vector), where=vector > 0)
+        largest = product.max(axis=1, keepdims=True)
+        vector = product / np.where(largest > 0, largest, 1)
+    bound = bound.max(axis=(1, 2))
     return np.divide(1.0, bound, out=np.zeros_like(bound), where=bound > 0)
