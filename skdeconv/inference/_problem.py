@@ -10,6 +10,9 @@ from scipy.sparse import csr_array
 from skdeconv.inference._penalty import PowerPenalty
 from skdeconv.operators import Operator
 
+# Number of pixels of an image, or coefficients, that are converted to float64 at once.
+_BLOCK = 2**16
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -95,9 +98,13 @@ def inner_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     The order of summation does not depend on the size of the stack. einsum is faster, but sums a
     single long row in another order, so that the last bits would depend on the stack.
     """
-    flat = first.reshape(len(first), -1).astype(np.float64, copy=False)
-    other = flat if second is first else second.reshape(len(second), -1)
-    return (flat * other).sum(axis=1)
+    flat, other = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    total = np.zeros(len(flat))
+    for start in range(0, flat.shape[1], _BLOCK):
+        part = flat[:, start : start + _BLOCK].astype(np.float64)
+        part *= part if second is first else other[:, start : start + _BLOCK]
+        total += part.sum(axis=1)
+    return total
 
 
 def squared_norms(images: np.ndarray) -> np.ndarray:

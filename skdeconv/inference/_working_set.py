@@ -66,11 +66,12 @@ class WorkingSet:
         return np.bincount(self.sample, weights=values, minlength=len(self.problem))
 
     def add(self, index: np.ndarray) -> None:
-        """Add coefficients to the working set, with value zero."""
-        new = np.setdiff1d(index, self.index, assume_unique=True)
-        self.index = np.concatenate([self.index, new])
-        self.values = np.concatenate([self.values, np.zeros(len(new), self.values.dtype)])
+        """Add coefficients to the working set, with value zero, unless they are there."""
+        self.index = np.concatenate([self.index, index])
+        self.values = np.concatenate([self.values, np.zeros(len(index), self.values.dtype)])
         self._sort()
+        # The sort is stable: the one that was there comes first.
+        self.keep(np.diff(self.index, prepend=-1) != 0)
 
     def keep(self, chosen: np.ndarray) -> None:
         """Remove all coefficients outside of the boolean mask ``chosen`` from the working set."""
@@ -121,8 +122,10 @@ class WorkingSet:
     def _sort(self):
         # By column and row, so that consecutive coordinates access the same parts of rows, which a
         # processor forwards from a store to the next load.
-        _, height, width = self.problem.operator.maps_shape
+        n_filters, height, width = self.problem.operator.maps_shape
         sample, position = np.divmod(self.index, self.n_coefficients)
-        y, x = np.divmod(position % self.n_positions, width)
-        order = np.argsort((sample * width + x) * height + y, kind="stable")
+        kernel, position = np.divmod(position, self.n_positions)
+        y, x = np.divmod(position, width)
+        key = ((sample * width + x) * height + y) * n_filters + kernel
+        order = np.argsort(key, kind="stable")
         self.index, self.values = self.index[order], self.values[order]
