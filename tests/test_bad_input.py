@@ -18,6 +18,7 @@ from reference.quick import QUICK, QUICK_NET
 from reference.state import frozen
 from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import make_pipeline
 
 from skdeconv import (
     AdaptiveDeconvNet,
@@ -27,8 +28,14 @@ from skdeconv import (
     SparseMaps,
     lam_min,
 )
-from skdeconv.features import BagOfFeatures, BatchTransformer, PixelFeatures, SpatialPyramid
-from skdeconv.preprocessing import AsSignals, LocalContrastNormalizer
+from skdeconv.features import (
+    BagOfFeatures,
+    BatchTransformer,
+    Multiscale,
+    PixelFeatures,
+    SpatialPyramid,
+)
+from skdeconv.preprocessing import AsSignals, LocalContrastNormalizer, Resizer
 
 NAN, INF = float("nan"), float("inf")
 IMAGES = images_of(8, 8)
@@ -40,8 +47,10 @@ ESTIMATORS = [
     AdaptiveDeconvNet(**TWO, pooling=(2, 2, 1)),
     OnePassEncoder(np.eye(3)[None]),
     LocalContrastNormalizer(),
+    Resizer(6),
     PixelFeatures(DeconvNetLayer(**ONE)),
     BatchTransformer(DeconvNetLayer(**ONE), batch_size=3, subsample=20),
+    Multiscale(make_pipeline(OnePassEncoder(np.eye(3)[None]), SpatialPyramid()), (8, 5)),
     SpatialPyramid(),
     BagOfFeatures(2, patch_size=4, pool=2, random_state=0),
 ]

@@ -7,17 +7,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse, vstack
-from sklearn import config_context
-from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.base import BaseEstimator
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from skdeconv._utils.callbacks import CallbackSupportMixin, with_callbacks
 from skdeconv._utils.parallel import map_tasks, workers
-from skdeconv._utils.parameters import check_jobs, thawed
+from skdeconv._utils.parameters import check_jobs
 from skdeconv._utils.rollback import restored_on_failure
-from skdeconv._utils.transformer import Transformer
 from skdeconv._utils.validation import check_integer, check_seed, check_verbose
 from skdeconv._utils.warnings import one_trap
 from skdeconv.features._batches import (
@@ -26,9 +22,10 @@ from skdeconv.features._batches import (
     chosen_samples,
     each_batch,
 )
+from skdeconv.features._meta_transformer import MetaTransformer, checked_rows, plain_output
 
 
-class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
+class BatchTransformer(MetaTransformer):
     """Apply a transformer in batches, so that the maps of few images are in memory at once.
 
     A pipeline hands the maps of all images from step to step, which take far more memory than the
@@ -144,24 +141,8 @@ class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
         """
         with restored_on_failure(self):
             self._check_parameters()
-            self._fit(X, y, *self._sample(*check_samples(X, y)))
+            self._fit_clone(X, y, *self._sample(*check_samples(X, y)))
         return self
-
-    @with_callbacks
-    def _fit(self, X, y, sample, labels):
-        """Fit a clone of the transformer on the sample, as a task of its own for callbacks."""
-        data = {"estimator": self, "X": X, "y": y}
-        context = self._init_callback_context(max_subtasks=1)
-        context.call_on_fit_task_begin(**data)
-        transformer = clone(self.transformer)
-        step = context.subcontext(task_name="fit-transformer")
-        step.call_on_fit_task_begin(**data)
-        # As in transform: steps that were fitted on frames would warn of arrays.
-        with step.propagate_callback_context(transformer), _arrays(), one_trap():
-            transformer.fit(sample, labels)
-        self.transformer_ = transformer
-        step.call_on_fit_task_end(**data, reconstruction_attributes={})
-        context.call_on_fit_task_end(**data, reconstruction_attributes={})
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Transform images, batch by batch.
@@ -195,7 +176,7 @@ class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
         self._check_parameters()
         X, _ = check_samples(X)
         # One by one, so that at most two batches for each worker are in memory.
-        with _arrays(), workers(self.n_jobs, tasks_at_once=1) as parallel:
+        with plain_output(), workers(self.n_jobs, tasks_at_once=1) as parallel:
             return _stacked(map_tasks(_rows_of_batch, self._tasks(X), parallel))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
@@ -229,23 +210,8 @@ class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
         """Names of the columns seen in ``fit``; not defined if there were none."""
         return self.transformer_.feature_names_in_
 
-    def __sklearn_tags__(self):
-        """Input is that of the first step of a pipeline, output that of the last."""
-        tags = super().__sklearn_tags__()
-        if isinstance(self.transformer, BaseEstimator):
-            tags.input_tags = get_tags(_first_step(self.transformer)).input_tags
-            own = get_tags(self.transformer)
-            tags.target_tags, tags.transformer_tags = own.target_tags, own.transformer_tags
-        return tags
-
     def _check_parameters(self):
-        methods = ("fit", "transform", "get_params")
-        is_transformer = all(hasattr(self.transformer, name) for name in methods)
-        if isinstance(self.transformer, type) or not is_transformer:
-            raise TypeError(
-                "transformer must be an estimator with fit and transform, such as "
-                f"make_pipeline(OnePassEncoder(), SpatialPyramid()); got {self.transformer!r}."
-            )
+        self._check_transformer()
         check_batch_size(self.batch_size)
         if self.subsample is not None:
             check_integer("subsample", self.subsample, min_val=1)
@@ -272,46 +238,18 @@ class BatchTransformer(CallbackSupportMixin, Transformer, BaseEstimator):
             yield self.transformer_, parts, positions.start
 
 
-def _arrays():
-    """Context in which transformers return arrays, unless their own ``set_output`` was called."""
-    return config_context(transform_output="default")
-
-
-def _first_step(transformer):
-    """First estimator of a pipeline, or the transformer itself."""
-    while isinstance(pipeline := thawed(transformer), Pipeline):
-        steps = [step for _, step in pipeline.steps if isinstance(step, BaseEstimator)]
-        if not steps:
-            break
-        transformer = steps[0]
-    return transformer
-
-
 def _rows_of_batch(transformer, parts, first):
     """Rows of a batch whose first image has the position ``first``."""
     rows = []
     for part in parts:
         try:
             with one_trap(issued=first > 0):
-                rows.append(_checked_rows(transformer.transform(part), _num_samples(part)))
+                rows.append(checked_rows(transformer.transform(part), _num_samples(part)))
         except Exception as error:
             error.add_note(f"Raised for a batch of images: X[0] in it is X[{first}].")
             raise
         first += _num_samples(part)
     return _stacked(rows)
-
-
-def _checked_rows(rows, n_samples):
-    """Rows as an array or in CSR format."""
-    shape = getattr(rows, "shape", None)
-    if shape is None or len(shape) != 2 or shape[0] != n_samples:
-        found = type(rows).__name__ if shape is None else f"{type(rows).__name__} of shape {shape}"
-        raise ValueError(
-            f"transformer must return one row per image, but returned a {found} for {n_samples} "
-            "images. Add a step that pools maps into rows, such as SpatialPyramid()."
-        )
-    # A step may return a frame, because its own set_output was called.
-    return rows.tocsr() if issparse(rows) else np.asarray(rows)
 
 
 def _stacked(rows):

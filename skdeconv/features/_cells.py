@@ -16,9 +16,9 @@ class Pooling:
     grids : list of (ndarray of shape (n_rows, map_height), ndarray of shape (n_columns, map_width))
         Weights of the windows along both axes. The weights of a window are the products of those
         of its row and column; a grid has n_rows * n_columns windows.
-    kind : {"sum", "max", "energy"}
-        Weighted sum of the values in a window, maximum over the positions of non-zero weight, or
-        weighted sum of the squared values.
+    kind : {"sum", "mean", "max", "energy"}
+        Weighted sum of the values in a window, which is the mean for weights of sum 1, maximum over
+        the positions of non-zero weight, or weighted sum of the squared values.
     """
 
     def __init__(self, grids: list[tuple[np.ndarray, np.ndarray]], kind: str):

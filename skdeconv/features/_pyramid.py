@@ -53,8 +53,9 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         at least 1.
     overlap : float, default=0.0
         Overlap of a box with each of its neighbours, as a fraction of its side, from 0 to 1.
-    pooling : {"sum", "max", "energy"}, default="sum"
-        Sum of absolute values, maximum of absolute values (for "box" only), or sum of squares.
+    pooling : {"sum", "mean", "max", "energy"}, default="sum"
+        Sum of absolute values, their mean, which does not grow with the size of the maps, their
+        maximum (for "box" only), or sum of squares.
     power : float, default=0.5
         Exponent q of the pooled values, above 0. The square root reduces the dominance of the
         largest responses; with "energy" it gives the Euclidean norm.
@@ -238,11 +239,11 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
         check_real("sigma", self.sigma, **above_zero)
         check_real("stride", self.stride, min_val=1)
         check_real("overlap", self.overlap, min_val=0, max_val=1)
-        pooling = check_in("pooling", self.pooling, ["sum", "max", "energy"])
+        pooling = check_in("pooling", self.pooling, ["sum", "mean", "max", "energy"])
         if pooling == "max" and window != "box":
             raise ValueError(
                 f'pooling="max" needs window="box", got window={window!r}: the maximum is not '
-                'defined for weighted windows. Use pooling="sum" or "energy".'
+                "defined for weighted windows. Use another pooling."
             )
         check_real("power", self.power, **above_zero)
         check_flag("split_sign", self.split_sign)
@@ -272,6 +273,13 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
             grids.append((name, *(cell_weights(n, count, self.overlap) for n, count in pairs)))
         return grids
 
+    def _weights(self, shape):
+        """Weights of every grid of windows along both axes."""
+        weights = [grid[1:] for grid in self._grids(shape)]
+        if self.pooling != "mean":
+            return weights
+        return [tuple(one / one.sum(axis=1, keepdims=True) for one in pair) for pair in weights]
+
     def _cells(self, level):
         """Rows and columns of the cells of a level; maps of signals have one row or column."""
         cells = level if isinstance(level, tuple | list) else (level,)
@@ -281,7 +289,7 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
     def _pooled(self, maps):
         """Pooled maps, one row per image."""
         poolings = {
-            shape: Pooling([grid[1:] for grid in self._grids(shape)], self.pooling)
+            shape: Pooling(self._weights(shape), self.pooling)
             for shape in set(shapes_of_maps(maps))
         }
         if isinstance(maps, SparseMaps):

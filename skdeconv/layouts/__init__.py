@@ -24,6 +24,7 @@ from skdeconv.layouts._present import (
     present_codes,
     present_mixed,
 )
+from skdeconv.layouts._resizing import resized, scaled
 from skdeconv.layouts._sparse_maps import SparseMaps
 from skdeconv.layouts._windows import in_windows
 
@@ -51,7 +52,9 @@ __all__ = [
     "plain",
     "present_codes",
     "present_mixed",
+    "resized",
     "rows_of",
+    "scaled",
     "stacked_rows",
     "unpacked",
     "without_size",

@@ -56,7 +56,7 @@ OF_PYRAMID = {
     "stride": [*POWER[:3], (0.9, ValueError, "0.9"), (0, ValueError, "0"), *POWER[4:]],
     "overlap": [*POWER[:3], (-0.1, ValueError, "-0.1"), (1.1, ValueError, "1.1"), *POWER[5:]],
     "pooling": [
-        ("mean", ValueError, "'sum', 'max', 'energy'"), (None, TypeError, "None"),
+        ("median", ValueError, "'sum', 'mean', 'max', 'energy'"), (None, TypeError, "None"),
         (1, TypeError, "'sum'"),
     ],
     "power": POWER,

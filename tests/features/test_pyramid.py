@@ -16,11 +16,11 @@ from skdeconv.features import SpatialPyramid
 from skdeconv.features._windows import cell_weights, grid_weights
 
 KINDS = [
-    *product(["box"], ["sum", "max", "energy"]),
-    *product(["gaussian", "triangular"], ["sum", "energy"]),
+    *product(["box"], ["sum", "mean", "max", "energy"]),
+    *product(["gaussian", "triangular"], ["sum", "mean", "energy"]),
 ]
 each_kind = pytest.mark.parametrize(("window", "pooling"), KINDS)
-each_pooling = pytest.mark.parametrize("pooling", ["sum", "max", "energy"])
+each_pooling = pytest.mark.parametrize("pooling", ["sum", "mean", "max", "energy"])
 LEVELS = [(1, 2, 4), (3,), [2, (3, 1)], ((1, 2), (2, 3)), [[2, 1]], (7,)]
 PLAIN = {"power": 1, "normalize": None}
 
@@ -255,6 +255,7 @@ def test_sparse_maps_never_become_dense(pooling, split_sign, monkeypatch):
     assert peak < shape[0] * shape[1] * 8 / 8
     signs = [np.maximum(values, 0), np.maximum(-values, 0)] if split_sign else [np.abs(values)]
     expected = np.concatenate(signs) ** (2 if pooling == "energy" else 1)
+    expected /= shape[0] if pooling == "mean" else 1
     assert_allclose(rows[0, : expected.size], expected)
     assert_array_equal(rows, rows[[0, 0, 0]])
 

@@ -112,6 +112,9 @@ def pyramid_by_loops(
                     found[k].append(value if weight else 0.0)
                 else:
                     found[k].append(weight * (value**2 if pooling == "energy" else value))
+            if pooling == "mean":
+                area = sum(float(row[y] * column[x]) for y, x in np.ndindex(maps.shape[:2]))
+                found = [[value / area for value in values] for values in found]
             totals = [max(values) if pooling == "max" else sum(values) for values in found]
             blocks.append(np.array([total**power for total in totals]))
     if normalize == "cell":
