@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeconv.kernels import pair_sums, patch_sums, subtract_unseen, windows
+from skdeconv.kernels import draw_patches, pair_sums, patch_sums, subtract_unseen
 
 
 class Spikes:
@@ -88,15 +88,13 @@ class Spikes:
 
     def reconstruct(self, flat, n_samples):
         """P f: the images reconstructed with filters of shape (K * h * w, C); channels first."""
-        rows, columns = self.height + 2 * (self.h - 1), self.width + 2 * (self.w - 1)
-        taps = flat.reshape(self.n_filters, self.h * self.w, self.n_channels)[self.kernel]
-        under = windows(*self._corner(), (self.h, self.w)).ravel()
-        padded = np.empty((self.n_channels, n_samples * rows * columns))
-        for channel, plane in enumerate(padded):
-            weights = (self.values[:, None] * taps[:, :, channel]).ravel()
-            plane[:] = np.bincount(under, weights=weights, minlength=len(plane))
-        images = padded.reshape(self.n_channels, n_samples, rows, columns).swapaxes(0, 1)
-        return images[:, :, self.h - 1 : rows - self.h + 1, self.w - 1 : columns - self.w + 1]
+        (h, w), (corner, line) = (self.h, self.w), self._corner()
+        rows = self.height + 2 * (h - 1)
+        padded = draw_patches(
+            corner, self.kernel, self.values, flat, line, n_samples * rows * line, (h, w)
+        )
+        padded = padded.reshape(n_samples, rows, line, -1).transpose(0, 3, 1, 2)
+        return padded[:, :, h - 1 : rows - h + 1, w - 1 : line - w + 1]
 
     def _corner(self, margin=(0, 0)):
         """Pixel of the padded stack in the corner of each filter, and the length of its rows."""

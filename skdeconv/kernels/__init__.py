@@ -28,8 +28,8 @@ the interpreter, and no call takes much longer than half a second.
 ``lasso(images, known, bank, index, values, weight, positive, tol, max_iter)``
     Rounds of coordinate descent on a working set, from given coefficients, until the relative
     duality gap of each image is at most ``tol``: ``index`` and ``values`` of the result, both times
-    sorted by sample, column and row, and the number of rounds, the cost and the gap of each image.
-    None if a round takes too long for one call; the rounds are then those of the module
+    sorted by sample, column, row and filter, and the number of rounds, the cost and the gap of each
+    image. None if a round takes too long for one call; the rounds are then those of the module
     ``inference``, as without compiled kernels.
 ``pool(maps, rows, columns, neighbours, shape, kind)``
     As ``operators.pool``, given the shape of the results, and the type of the switches.
@@ -52,13 +52,22 @@ both int64, and the value, float64.
 ``patch_sums(corner, kernel, values, padded, line, n_filters, size)``
     Sums of coefficients times the windows of ``padded`` (n_pixels, n_channels) that begin at
     their places; rows are ``line`` pixels long. (n_filters, h * w * n_channels).
+``draw_patches(corner, kernel, values, filters, line, n_pixels, size)``
+    Sum of the filters (n_filters * h * w, n_channels) times coefficients, at the windows of a
+    padded stack that begin at their places; (n_pixels, n_channels), float64.
 ``subtract_unseen(gram, corner, kernel, values, known, line, size)``
     Subtract from the Gram matrix (n_filters * h * w, n_filters * h * w) of shifted maps the part of
     pixels of a padded stack for which the flat mask ``known`` is False; places are as before.
 """
 
-from skdeconv.kernels._choice import compiled, pair_sums, patch_sums, subtract_unseen
-from skdeconv.kernels._portable import quiet_sweeps, sweep_atoms, sweep_gram, windows
+from skdeconv.kernels._choice import (
+    compiled,
+    draw_patches,
+    pair_sums,
+    patch_sums,
+    subtract_unseen,
+)
+from skdeconv.kernels._portable import quiet_sweeps, sweep_atoms, sweep_gram
 from skdeconv.kernels._process import WhileAny
 from skdeconv.kernels._schedule import FIRST_SWEEPS, MARGIN, MORE_SWEEPS, NEARLY, SCALINGS
 
@@ -70,11 +79,11 @@ __all__ = [
     "SCALINGS",
     "WhileAny",
     "compiled",
+    "draw_patches",
     "pair_sums",
     "patch_sums",
     "quiet_sweeps",
     "subtract_unseen",
     "sweep_atoms",
     "sweep_gram",
-    "windows",
 ]

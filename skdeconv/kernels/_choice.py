@@ -53,6 +53,11 @@ def pair_sums(*arguments):
     return (compiled() or _portable).pair_sums(*arguments)
 
 
+def draw_patches(*arguments):
+    """Sum of filters times coefficients; see the package ``skdeconv.kernels``."""
+    return (compiled() or _portable).draw_patches(*arguments)
+
+
 def subtract_unseen(*arguments) -> None:
     """Subtract products at unseen pixels; see the package ``skdeconv.kernels``."""
     (compiled() or _portable).subtract_unseen(*arguments)

@@ -157,6 +157,17 @@ def patch_sums(corner, kernel, values, padded, line, n_filters, size) -> np.ndar
     return sums
 
 
+def draw_patches(corner, kernel, values, filters, line, n_pixels, size) -> np.ndarray:
+    """Sum of filters times coefficients at their windows."""
+    taps = filters.reshape(-1, math.prod(size), filters.shape[1])[kernel]
+    under = windows(corner, line, size).ravel()
+    planes = [
+        np.bincount(under, weights=(values[:, None] * plane).ravel(), minlength=n_pixels)
+        for plane in np.moveaxis(taps, 2, 0)
+    ]
+    return np.stack(planes, axis=1)
+
+
 def subtract_unseen(gram, corner, kernel, values, known, line, size) -> None:
     """Subtract products at unseen pixels from a Gram matrix."""
     n_taps = math.prod(size)

@@ -130,7 +130,7 @@ class Operator:
         images : ndarray of shape (n_samples, n_channels, height, width)
             y.
         index, values : ndarray of shape (n_chosen,)
-            Initial coefficients, as in ``descend``, and sorted by sample, column and row.
+            Initial coefficients, as in ``descend``, and sorted by sample, column, row and filter.
         weight, positive : float, bool
             As in ``descend``.
         tol : float

@@ -128,6 +128,24 @@ def test_the_images_of_the_problem_are_left_alone(monkeypatch):
         assert_array_equal(problem.images, before)
 
 
+def test_added_coefficients_take_their_place_unless_they_are_there():
+    working = WorkingSet(make())
+    n_filters, height, width = working.problem.operator.maps_shape
+    there = np.ravel_multi_index(([1, 0, 1], [1, 2, 1], [0, 0, 1]), (n_filters, height, width))
+    working.add(there)
+    working.values = np.arange(1.0, 4)[np.argsort(np.argsort(working.index))]
+    values = dict(zip(working.index, working.values, strict=True))
+    new = np.ravel_multi_index(([0, 1, 0], [1, 1, 0], [0, 0, 2]), (n_filters, height, width))
+    working.add(np.append(new, working.n_coefficients))
+    assert len(working.index) == len(set(working.index)) == 6
+    kept = dict(zip(working.index, working.values, strict=True))
+    assert kept == dict.fromkeys(kept, 0.0) | values
+    sample, rest = np.divmod(working.index, working.n_coefficients)
+    kernel, y, x = np.unravel_index(rest, (n_filters, height, width))
+    places = list(zip(sample, x, y, kernel, strict=True))
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("n_channels", [40, 41], ids=["atoms", "gram"])
 def test_memory_does_not_grow_with_the_working_set(n_channels, monkeypatch):
     monkeypatch.setattr("skdeconv.operators._convolution._BLOCK", 2**16)

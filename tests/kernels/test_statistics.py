@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skdeconv.kernels import _portable, compiled, pair_sums, patch_sums, subtract_unseen
+from skdeconv.kernels import (
+    _portable,
+    compiled,
+    draw_patches,
+    pair_sums,
+    patch_sums,
+    subtract_unseen,
+)
 
 # Filters (n_filters, n_channels, h, w), image (height, width).
 SHAPES = {
@@ -77,6 +84,18 @@ def test_patches(case, parts):
     assert_allclose(found, expected.reshape(n_filters, -1), atol=1e-12)
 
 
+def test_drawn_patches(case, parts):
+    (n_filters, n_channels, h, w), image_shape, (sample, y, x, kernel, values) = case
+    corner, rows, line = corners((n_filters, n_channels, h, w), image_shape, sample, y, x)
+    filters = np.random.default_rng(1).standard_normal((n_filters, h, w, n_channels))
+    expected = np.zeros((3, rows, line, n_channels))
+    for s, a, b, k, value in zip(sample, y, x, kernel, values, strict=True):
+        expected[s, a : a + h, b : b + w] += value * filters[k]
+    flat = filters.reshape(-1, n_channels)
+    found = draw_patches(corner, kernel, values, flat, line, 3 * rows * line, (h, w))
+    assert_allclose(found, expected.reshape(-1, n_channels), atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["32", "64"])
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_unseen_pixels(case, parts, share, dtype):
@@ -99,6 +118,7 @@ def test_no_coefficients():
     place, values = np.zeros(0, np.int64), np.zeros(0)
     assert not pair_sums(place, place, values, 9, 2, (3, 2)).any()
     assert not patch_sums(place, place, values, np.ones((30, 1)), 6, 2, (3, 2)).any()
+    assert not draw_patches(place, place, values, np.ones((12, 1)), 6, 30, (3, 2)).any()
     gram = np.ones((12, 12))
     subtract_unseen(gram, place, place, values, np.zeros(30, bool), 6, (3, 2))
     assert (gram == 1).all()

@@ -18,6 +18,7 @@ __all__ = [
     "best",
     "correlate",
     "descend",
+    "draw_patches",
     "filter_rows",
     "lasso",
     "pair_sums",
@@ -129,6 +130,19 @@ def patch_sums(corner, kernel, values, padded, line, n_filters, size):
             sums.ravel(),
         )  # fmt: skip
     return sums
+
+
+def draw_patches(corner, kernel, values, filters, line, n_pixels, size):
+    """Sum of filters times coefficients at their windows."""
+    n_channels = filters.shape[1]
+    h, width, line = size[0], size[1] * n_channels, line * n_channels
+    padded = np.zeros(n_pixels * n_channels)
+    for some in _parts(len(corner), h * width):
+        _statistics.draw_patches(
+            corner[some] * n_channels, kernel[some], values[some], filters.ravel(), line, h, width,
+            padded,
+        )  # fmt: skip
+    return padded.reshape(n_pixels, n_channels)
 
 
 def subtract_unseen(gram, corner, kernel, values, known, line, size):

@@ -27,8 +27,8 @@ def lasso(
 
     The budget is a number of multiplications, that of an image and that of a call: an image that
     has spent it is continued by the next call, and others are begun by the next call. Initial
-    coefficients, by column and row, come before the arrays for those after the rounds. The last
-    four arrays are updated, with negative rounds of images that were not begun.
+    coefficients, by column, row and filter, come before the arrays for those after the rounds. The
+    last four arrays are updated, with negative rounds of images that were not begun.
     """
     n_samples, _, height, width = images.shape
     stride, end, total = width + 2 * (w - 1), 0, 0.0
@@ -164,8 +164,11 @@ def extended(pixel, chosen, z, score, kernel, weight, threshold, n_rows, n_colum
         for y in range(n_rows):
             here, is_new = y * stride + x, weight * score[y * stride + x] > threshold
             while old < n and pixel[old] == here:
-                new_pixel[new], new_chosen[new], new_z[new] = here, chosen[old], z[old]
+                if is_new and chosen[old] > kernel[here]:
+                    new_pixel[new], new_chosen[new], new_z[new] = here, kernel[here], 0
+                    is_new, new = False, new + 1
                 is_new = is_new and chosen[old] != kernel[here]
+                new_pixel[new], new_chosen[new], new_z[new] = here, chosen[old], z[old]
                 old, new = old + 1, new + 1
             if is_new:
                 new_pixel[new], new_chosen[new], new_z[new] = here, kernel[here], 0

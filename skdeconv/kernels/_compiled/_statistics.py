@@ -38,6 +38,17 @@ def add_patches(corner, kernel, values, padded, line, h, width, sums):
 
 
 @jit
+def draw_patches(corner, kernel, values, filters, line, h, width, padded):
+    """Add multiples of filters to a padded stack; the adjoint of ``add_patches``."""
+    for i in range(len(values)):
+        value, at = values[i], kernel[i] * h * width
+        for row in range(h):
+            under = corner[i] + row * line
+            for x in range(width):
+                padded[under + x] += value * filters[at + row * width + x]
+
+
+@jit
 def count_unseen(corner, known, line, h, w, begins):
     """Count the coefficients whose filters reach each unseen pixel, one place ahead."""
     for i in range(len(corner)):
