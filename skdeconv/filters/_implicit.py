@@ -8,8 +8,9 @@ from scipy.sparse import csr_array
 from skdeconv.filters._spikes import Spikes
 from skdeconv.operators import zeros_for_nan
 
-# Mini-batches of a smaller weight are dropped, and fading keeps at most this many.
-_NEGLIGIBLE, _MOST = 0.05, 64
+# Mini-batches of a smaller weight are dropped, and fading keeps at most this many: the time of an
+# update grows with them, and older maps belong to older filters.
+_NEGLIGIBLE, _MOST = 0.05, 12
 # Conjugate gradient steps of an update.
 _STEPS = 3
 
