@@ -24,6 +24,7 @@ from skdeconv.features._check_maps import (
     shapes_of_maps,
 )
 from skdeconv.features._descriptors import Descriptors
+from skdeconv.features._pursuit import matching_pursuit
 from skdeconv.features._pyramid import SpatialPyramid
 from skdeconv.layouts import SparseMaps
 
@@ -51,17 +52,20 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         Side of the blocks over which absolute values are summed.
     levels : tuple of int or of (int, int), default=(1, 2, 4)
         Cells of the pyramid, as in :class:`SpatialPyramid`.
-    coding : {"hard", "soft"}, default="hard"
+    coding : {"hard", "soft", "sparse"}, default="hard"
         "hard" assigns each window to its nearest word. "soft" assigns it to the ``n_nearest``
         words, with weights :math:`\propto \exp(-\beta d^2)` where d is the distance to the word
-        [3]_. A window without non-zero coefficients is assigned to no word.
+        [3]_. "sparse" represents its descriptor as a sum of ``n_nearest`` words of unit norm, found
+        by orthogonal matching pursuit; positive and negative coefficients are pooled separately,
+        best by ``pooling="max"`` [4]_. That the words are cluster centres costs little accuracy
+        [5]_. A window without non-zero coefficients is assigned to no word.
     n_nearest : int, default=5
-        Number of words that a window is assigned to in soft coding.
+        Number of words that a window is assigned to in soft and sparse coding.
     sharpness : float, default=10.0
         Decay :math:`\beta` of the weights in soft coding, at least 0. Descriptors have unit norm.
     pooling : {"sum", "max"}, default="sum"
         Pool the weights of a word in a cell by their sum or by their maximum. The maximum often
-        works better with soft coding.
+        works better with soft and sparse coding.
     power : float, default=0.5
         Exponent applied to the pooled weights, above 0.
     normalize : {"cell", "global"} or None, default="cell"
@@ -107,6 +111,10 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
     .. [2] M. D. Zeiler, G. W. Taylor, R. Fergus, "Adaptive deconvolutional networks for mid and
        high level feature learning", ICCV 2011.
     .. [3] L. Liu, L. Wang, X. Liu, "In defense of soft-assignment coding", ICCV 2011.
+    .. [4] J. Yang, K. Yu, Y. Gong, T. Huang, "Linear spatial pyramid matching using sparse coding
+       for image classification", CVPR 2009.
+    .. [5] A. Coates, A. Ng, "The importance of encoding versus training with sparse coding and
+       vector quantization", ICML 2011.
 
     Examples
     --------
@@ -212,7 +220,8 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         -------
         features : ndarray of shape (n_samples, n_cells * n_words), float64 or float32
             Non-negative features, ordered by level, then by row and column of the cells, then by
-            word.
+            word. In sparse coding there are twice as many: in each cell those of negative
+            coefficients follow those of positive ones.
 
         Raises
         ------
@@ -227,7 +236,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         maps = self._check_maps(X, reset=False)
         check_n_filters(maps, self.maps_shape_[2])
         size = _common_size(maps)
-        describe, words, grids = self._describe(), [], []
+        describe, find, words, grids = self._describe(), self._coder(), [], []
         for one in each_of_maps(maps):
             descriptors, grid = describe(*one)
             if descriptors.shape[1] != self.words_[0].size:
@@ -236,13 +245,15 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
                     f"{self.words_.shape[1:3]}. After fit patch_size, pool, and whether maps have "
                     "height 1 or width 1, must not change."
                 )
-            words.append(self._words_of(descriptors))
+            words.append(self._coded(descriptors, *find(descriptors)))
             grids.append(grid)
         pyramid = self._pyramid(size, len(self.words_)).set_output(transform="default")
         return pyramid.transform(SparseMaps(words, grids))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns: ``word3_l2_y0_x1`` is word 3 in row 0, column 1 of 2 x 2 cells.
+
+        In sparse coding words are ``word3+`` and ``word3-``.
 
         Parameters
         ----------
@@ -268,7 +279,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
                 f"patch_size must be a multiple of pool={pool}, got {self.patch_size}."
             )
         check_integer("step", self.step, min_val=1)
-        check_in("coding", self.coding, ["hard", "soft"])
+        check_in("coding", self.coding, ["hard", "soft", "sparse"])
         check_integer("n_nearest", self.n_nearest, min_val=1)
         check_real("sharpness", self.sharpness, min_val=0)
         check_in("pooling", self.pooling, ["sum", "max"])
@@ -284,7 +295,11 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
     def _pyramid(self, size, n_words):
         """The pyramid that pools words over cells; signals have one row or column of windows."""
         pyramid = SpatialPyramid(
-            self.levels, pooling=self.pooling, power=self.power, normalize=self.normalize
+            self.levels,
+            pooling=self.pooling,
+            power=self.power,
+            split_sign=self.coding == "sparse",
+            normalize=self.normalize,
         )
         return pyramid.fit(np.zeros((1, *of_each_axis(2, size), n_words)))
 
@@ -307,8 +322,28 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
             left -= len(sample[-1])
         return np.concatenate(sample)
 
-    def _words_of(self, descriptors):
-        """Sparse weights of the nearest words of every window; zero for a blank window."""
+    def _coder(self):
+        """Function from descriptors to the words of every window, and their weights."""
+        if self.coding != "sparse":
+            return self._nearest
+        words = self.words_.reshape(len(self.words_), -1)
+        words = words / np.linalg.norm(words, axis=1, keepdims=True)
+        gram, count = words @ words.T, min(self.n_nearest, len(words))
+
+        def pursue(descriptors):
+            return matching_pursuit(gram, descriptors.astype(words.dtype) @ words.T, count)
+
+        return pursue
+
+    def _coded(self, descriptors, words, weights):
+        """Sparse weights of the words of every window; zero for a blank window."""
+        weights = weights.astype(descriptors.dtype) * descriptors.any(axis=1, keepdims=True)
+        ends = np.arange(0, words.size + 1, words.shape[1])
+        parts = weights.ravel(), words.ravel(), ends
+        return csr_array(parts, shape=(len(words), len(self.words_)))
+
+    def _nearest(self, descriptors):
+        """The nearest words of every window, and weights that decay with the distance."""
         count = min(self.n_nearest, len(self.words_)) if self.coding == "soft" else 1
         known = descriptors.astype(self.words_.dtype, copy=False)
         with config_context(transform_output="default"):
@@ -321,10 +356,7 @@ class BagOfFeatures(TakesMaps, BaseEstimator):
         distances -= distances.min(axis=1, keepdims=True)
         weights = np.exp(-float(self.sharpness) * distances)
         weights /= weights.sum(axis=1, keepdims=True)
-        weights *= descriptors.any(axis=1, keepdims=True)
-        ends = np.arange(0, nearest.size + 1, count)
-        parts = weights.ravel(), nearest.ravel(), ends
-        return csr_array(parts, shape=(len(nearest), len(self.words_)))
+        return nearest, weights
 
 
 def _common_size(maps):

@@ -26,7 +26,7 @@ from skdeconv.features import BagOfFeatures
 from skdeconv.features._descriptors import Descriptors
 
 SMALL = {"patch_size": 4, "pool": 2, "random_state": 0}
-each_coding = pytest.mark.parametrize("coding", ["hard", "soft"])
+each_coding = pytest.mark.parametrize("coding", ["hard", "soft", "sparse"])
 
 
 def bag_by_loops(bag, maps):
@@ -35,7 +35,7 @@ def bag_by_loops(bag, maps):
     centres = bag.words_.reshape(len(bag.words_), -1)
     words = words_by_loops(descriptors, centres, bag.coding, bag.n_nearest, bag.sharpness)
     options = {name: getattr(bag, name) for name in ("pooling", "power", "normalize")}
-    options["flat"] = flat_axis(maps)
+    options |= {"flat": flat_axis(maps), "split_sign": bag.coding == "sparse"}
     return pyramid_by_loops(words.reshape(*grid, -1), bag.levels, **options)
 
 
@@ -76,8 +76,8 @@ def test_descriptors_against_loops(seed, larger, sizes, step, flat, dtype):
 @pytest.mark.parametrize("shape", [(7, 9), (1, 12), (12, 1), (4, 8), (9, 4)])
 def test_rows_against_loops(shape, coding, normalize):
     maps = draw_maps(3, *shape, 2)
-    options = {"step": 1, "coding": coding, "normalize": normalize, "levels": (1, 2, 3)}
-    bag = BagOfFeatures(6, **options, **SMALL).fit(maps)
+    options = {"step": 1, "coding": coding, "normalize": normalize, "n_nearest": 3}
+    bag = BagOfFeatures(6, levels=(1, 2, 3), **options, **SMALL).fit(maps)
     expected = np.stack([bag_by_loops(bag, one) for one in maps])
     for form in (maps, list(maps), sparse_maps(maps)):
         assert_allclose(bag.transform(form), expected, atol=1e-6)
@@ -156,7 +156,7 @@ def test_hard_words_are_the_predicted_ones_up_to_ties(noise, dtype):
     descriptors = np.concatenate([Descriptors(4, 1, 2)(one, (8, 8))[0] for one in maps])
     centres = bag.words_.reshape(6, -1).astype(float)
     squares = ((descriptors.astype(float)[:, None] - centres) ** 2).sum(axis=2)
-    found, each = bag._words_of(descriptors).indices, np.arange(len(descriptors))
+    found, each = bag._nearest(descriptors)[0].ravel(), np.arange(len(descriptors))
     # Single precision may be too little for predict.
     atol = 1e-6 if dtype == np.float32 else 1e-14
     predicted = bag.kmeans_.predict(descriptors)
@@ -196,7 +196,7 @@ def test_words_are_the_centres_of_the_clusters():
 def test_zeros_have_no_descriptor():
     maps = draw_maps(4, 8, 8, 2)
     maps[1] = 0
-    for coding in ("hard", "soft"):
+    for coding in ("hard", "soft", "sparse"):
         rows = BagOfFeatures(4, coding=coding, **SMALL).fit_transform(maps)
         assert np.isfinite(rows).all()
         assert_array_equal(rows.any(axis=1), [True, False, True, True])
@@ -206,7 +206,7 @@ def test_zeros_have_no_descriptor():
 # Names
 
 
-@each_coding
+@pytest.mark.parametrize("coding", ["hard", "soft"])
 def test_names_are_those_of_the_columns(coding):
     maps = draw_maps(3, 9, 11, 2)
     options = {"levels": (1, (2, 3)), "power": 1, "normalize": None, "coding": coding}

@@ -72,7 +72,7 @@ OF_BAG = {
     "step": COUNT,
     "pool": [*COUNT, (3, ValueError, "patch_size must be a multiple of pool=3, got 4")],
     "levels": LEVELS,
-    "coding": [("firm", ValueError, "'hard', 'soft'"), (None, TypeError, "None"),
+    "coding": [("firm", ValueError, "'hard', 'soft', 'sparse'"), (None, TypeError, "None"),
                (1, TypeError, "'hard'")],
     "n_nearest": COUNT,
     "sharpness": [*POWER[:3], (-0.5, ValueError, "-0.5"), *POWER[5:]],

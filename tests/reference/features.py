@@ -1,11 +1,13 @@
 """Features for classifiers by their definitions: window by window, position by position."""
 
+import warnings
 from fractions import Fraction
 from itertools import product
 from math import exp, sqrt
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.linear_model import orthogonal_mp_gram
 
 from skdeconv import SparseMaps
 
@@ -148,6 +150,15 @@ def words_by_loops(descriptors, centres, coding="hard", n_nearest=5, sharpness=1
     result = np.zeros((len(descriptors), len(centres)))
     for weights, descriptor in zip(result, descriptors, strict=True):
         if not any(descriptor):
+            continue
+        if coding == "sparse":
+            units = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+            number = min(n_nearest, len(units))
+            gram, inner = units @ units.T, units @ descriptor
+            with warnings.catch_warnings():
+                # It ends early where nothing is left of a descriptor.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                weights[:] = orthogonal_mp_gram(gram, inner, n_nonzero_coefs=number)
             continue
         squares = [sum((descriptor - centre) ** 2) for centre in centres]
         nearest = sorted(range(len(squares)), key=squares.__getitem__)
