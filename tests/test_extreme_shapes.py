@@ -9,6 +9,7 @@ from reference.images import images_of
 from reference.quick import QUICK, QUICK_NET
 from sklearn.base import clone
 from sklearn.linear_model import Lasso
+from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from skdeconv import (
@@ -18,8 +19,8 @@ from skdeconv import (
     OnePassEncoder,
     lam_min,
 )
-from skdeconv.features import BagOfFeatures, PixelFeatures, SpatialPyramid
-from skdeconv.preprocessing import LocalContrastNormalizer
+from skdeconv.features import BagOfFeatures, Multiscale, PixelFeatures, SpatialPyramid
+from skdeconv.preprocessing import LocalContrastNormalizer, Resizer
 
 # The data of many a test here is too small for lam, or too large for the default iterations.
 pytestmark = [
@@ -44,6 +45,10 @@ OF_IMAGES = {
     "descent": AdaptiveDeconvNet(**STEPS, inference="coordinate_descent"),
     "one pass": OnePassEncoder(DeconvNetLayer(**ONE), output="rows"),
     "normalizer": LocalContrastNormalizer(),
+    "resizer": Resizer(7),
+    "scales": Multiscale(
+        make_pipeline(OnePassEncoder(DeconvNetLayer(**ONE)), SpatialPyramid()), (7, 4)
+    ),
     "pixels": PixelFeatures(DeconvNetLayer(**ONE)),
 }
 OF_MAPS = {

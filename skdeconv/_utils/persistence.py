@@ -25,6 +25,7 @@ SKOPS_TRUSTED = [
     "skdeconv.features._bag.BagOfFeatures",
     "skdeconv.features._batch_transformer.BatchTransformer",
     "skdeconv.features._kernel.histogram_intersection",
+    "skdeconv.features._multiscale.Multiscale",
     "skdeconv.features._pixels.PixelFeatures",
     "skdeconv.features._pyramid.SpatialPyramid",
     "skdeconv.inference._coordinate_descent.CoordinateDescent",
@@ -32,6 +33,7 @@ SKOPS_TRUSTED = [
     "skdeconv.inference._half_quadratic.HalfQuadratic",
     "skdeconv.model_selection._held_out.HeldOutPixels",
     "skdeconv.preprocessing._normalizer.LocalContrastNormalizer",
+    "skdeconv.preprocessing._resizer.Resizer",
     "skdeconv.preprocessing._signals.AsSignals",
 ]
 

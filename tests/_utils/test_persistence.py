@@ -31,13 +31,14 @@ from skdeconv.exceptions import VersionWarning
 from skdeconv.features import (
     BagOfFeatures,
     BatchTransformer,
+    Multiscale,
     PixelFeatures,
     SpatialPyramid,
     histogram_intersection,
 )
 from skdeconv.inference import SOLVERS, CoordinateDescent, Fista, HalfQuadratic
 from skdeconv.model_selection import HeldOutPixels
-from skdeconv.preprocessing import AsSignals, LocalContrastNormalizer
+from skdeconv.preprocessing import AsSignals, LocalContrastNormalizer, Resizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -73,11 +74,16 @@ CASES = {
     "one pass, frozen": (OnePassEncoder(FrozenEstimator(clone(SEEDED).fit(X))), X),
     "one pass, filters": (OnePassEncoder(np.eye(3)[None, ..., None]), X),
     "normalizer": (LocalContrastNormalizer(), X),
+    "resizer": (Resizer(5), X),
     "signals": (AsSignals("last"), X),
     "pyramid": (SpatialPyramid(), MAPS),
     "bag": (BAG, MAPS),
     "pixels": (PixelFeatures(SEEDED), X),
     "batches": (BatchTransformer(make_pipeline(OnePassEncoder(SEEDED), SpatialPyramid())), X),
+    "scales": (
+        Multiscale(make_pipeline(OnePassEncoder(SEEDED), SpatialPyramid()), (8, 5)),
+        list(X),
+    ),
     "kernel": (KERNEL, MAPS),
 }
 COUNTS = [2, np.int64(2), None, (2, 3), (np.int32(2), None), [2, 3], ((2, 3), (4, 5)), "auto"]
@@ -106,7 +112,7 @@ PARAMETERS = {
     **dict.fromkeys(
         "n_filters filter_size pooling inference_max_iter max_iter batch_size n_jobs verbose layer "
         "n_inference_steps cg_max_iter n_learning_steps n_words patch_size step pool n_nearest "
-        "n_descriptors levels stride window layers".split(),
+        "n_descriptors levels stride window layers size".split(),
         COUNTS,
     ),
     **dict.fromkeys(
@@ -124,6 +130,7 @@ PARAMETERS = {
     ),
     "pooling": [*NAMES, *COUNTS, ((3, 3, 3), (2, 2, 1)), (None, (2, 2, 1))],
     "window": [*NAMES, *COUNTS],
+    "sizes": [(8, 5), [8, np.int64(5)]],
     "image_shape": SHAPES,
     "maps_shape": SHAPES,
     "connectivity": ARRAYS,
@@ -138,7 +145,7 @@ PARAMETERS = {
 # Estimators alone, one of each class.
 SINGLE = [
     "layer", "hierarchy", "adaptive", "one pass", "normalizer", "signals", "pyramid", "bag",
-    "pixels", "batches",
+    "pixels", "batches", "resizer", "scales",
 ]  # fmt: skip
 
 

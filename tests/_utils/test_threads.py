@@ -13,11 +13,18 @@ from reference.images import images_of
 from scipy.sparse import csc_array, issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
+from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdeconv import AdaptiveDeconvNet, DeconvNetLayer, HierarchicalDeconvNet, OnePassEncoder
 from skdeconv._utils.parallel import one_blas_thread
-from skdeconv.features import BagOfFeatures, BatchTransformer, PixelFeatures, SpatialPyramid
+from skdeconv.features import (
+    BagOfFeatures,
+    BatchTransformer,
+    Multiscale,
+    PixelFeatures,
+    SpatialPyramid,
+)
 from skdeconv.kernels import _portable
 from skdeconv.preprocessing import LocalContrastNormalizer
 
@@ -44,6 +51,7 @@ ESTIMATORS = {
     "bag": BagOfFeatures(3, patch_size=4, pool=2, random_state=0),
     "pixels": PixelFeatures(DeconvNetLayer(**ONE)),
     "batches": BatchTransformer(DeconvNetLayer(**ONE), batch_size=2),
+    "scales": Multiscale(make_pipeline(OnePassEncoder(np.eye(3)[None]), SpatialPyramid()), (9, 5)),
     "layer of any size": DeconvNetLayer(**ONE, output="maps"),
     "hierarchy of any size": HierarchicalDeconvNet(**TWO, output="maps"),
     "adaptive of any size": AdaptiveDeconvNet(**TWO, output="maps", pooling=(2, 2, 1)),
