@@ -112,7 +112,8 @@ class DeconvNetLayer(BaseDeconvNet):
     forgetting : float, default=100.0
         At update t, the statistics of earlier maps are weighted by (1 - 1/t)^``forgetting``, since
         early maps belong to poor filters. 0 weights all equally. About 10,000 pixels, and two
-        non-zero coefficients for each tap of the filters, are remembered in any case.
+        non-zero coefficients for each tap of the filters, are remembered in any case. If the
+        statistics exceed 256 MB, the maps of the last twelve batches at most are used instead.
     keep_maps : bool, default=True
         Whether inference of an image is warm-started from its maps of the previous pass. These are
         kept in memory up to 32 MB, and in a temporary file beyond. If False, inference starts from

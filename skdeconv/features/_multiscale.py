@@ -33,7 +33,7 @@ class Multiscale(MetaTransformer):
         ``sklearn.frozen.FrozenEstimator`` to use it without fitting it again.
     sizes : tuple of int, default=(150, 75, 40)
         Longer sides of the resized images in pixels, or lengths of signals in samples; each at
-        least 1. Images are resized as by :class:`skdeconv.preprocessing.Resizer`.
+        least 1, all different. Images are resized as by :class:`skdeconv.preprocessing.Resizer`.
     image_shape : tuple of int or None, default=None
         Shape of one image if the input is rows: (length,), (height, width) or (height, width,
         n_channels). If None, rows are signals of one channel.
@@ -58,8 +58,11 @@ class Multiscale(MetaTransformer):
 
     Notes
     -----
-    The images of one size, and their maps, are in memory at once. For many images apply a
+    The images of all sizes, and the maps of one, are in memory at once. For many images apply a
     ``Multiscale`` in a :class:`BatchTransformer`.
+
+    Missing pixels, which are NaN, are left out as by the resizer. The transformer must accept those
+    that remain.
 
     Sums over cells grow with the number of pixels, so that the largest size would dominate the
     rows. Use ``pooling="mean"``, ``pooling="max"`` or ``normalize`` in a pyramid.
@@ -122,9 +125,10 @@ class Multiscale(MetaTransformer):
         """
         with restored_on_failure(self), one_trap():
             sizes = self._check_parameters()
-            images = check_images(self, X, image_shape=self.image_shape, reset=True, power=0)
+            images = check_images(self, X, image_shape=self.image_shape, reset=True, power=1)
             self.image_shape_ = images.image_shape
-            self._fit_clone(X, y, _at(images, sizes[0]), y)
+            (first,) = _lists(images, sizes[:1])
+            self._fit_clone(X, y, first, y)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -154,11 +158,9 @@ class Multiscale(MetaTransformer):
         check_is_fitted(self)
         sizes = self._check_parameters()
         with plain_output(), one_trap():
-            images = check_images(self, X, reset=False, power=0)
-            rows = [
-                checked_rows(self.transformer_.transform(_at(images, size)), len(images))
-                for size in sizes
-            ]
+            images = check_images(self, X, reset=False, power=1)
+            pairs = zip(_lists(images, sizes), sizes, strict=True)
+            rows = [self._rows(*pair) for pair in pairs]
         return hstack(rows, format="csr") if issparse(rows[0]) else np.hstack(rows)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
@@ -183,8 +185,16 @@ class Multiscale(MetaTransformer):
         """
         check_is_fitted(self)
         check_input_features(self, input_features)
-        names = self.transformer_.get_feature_names_out()
-        return np.array([f"s{size}_{name}" for size in self.sizes for name in names], dtype=object)
+        names, sizes = self.transformer_.get_feature_names_out(), self._check_parameters()
+        return np.array([f"s{size}_{name}" for size in sizes for name in names], dtype=object)
+
+    def _rows(self, images, size):
+        """Rows of the transformer for images of one size."""
+        try:
+            return checked_rows(self.transformer_.transform(images), len(images))
+        except Exception as error:
+            error.add_note(f"Raised for images that were resized to {size} pixels.")
+            raise
 
     def _check_parameters(self):
         self._check_transformer()
@@ -192,12 +202,16 @@ class Multiscale(MetaTransformer):
             raise TypeError(f"sizes must be a tuple of integers, got {self.sizes!r}.")
         if not self.sizes:
             raise ValueError("sizes is empty; at least one size is required.")
-        return [check_integer(f"sizes[{i}]", size, min_val=1) for i, size in enumerate(self.sizes)]
+        for i, size in enumerate(self.sizes):
+            check_integer(f"sizes[{i}]", size, min_val=1)
+        if len(set(self.sizes)) < len(self.sizes):
+            raise ValueError(f"sizes must differ from each other, got {self.sizes!r}.")
+        return list(self.sizes)
 
 
-def _at(images, size):
-    """Images of a size as a list, whose sizes a transformer does not compare."""
+def _lists(images, sizes):
+    """Images of each size as a list, whose sizes a transformer does not compare."""
     # Signals get a height and channels, since a list of numbers would be a row.
     shape = images.image_shape
     shape = full_shape(shape) if len(shape) == 1 else shape
-    return images_in_layout(resized(images, size), "list", shape)
+    return [images_in_layout(one, "list", shape) for one in resized(images, *sizes)]

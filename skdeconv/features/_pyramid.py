@@ -32,9 +32,9 @@ class SpatialPyramid(TakesMaps, BaseEstimator):
 
     .. math:: g_{w,k} = \Big( \sum_{y,x} w(y, x)\, |z_k(y, x)| \Big)^{q}
 
-    with the exponent :math:`q` = ``power``. The windows are the cells of a spatial pyramid [1]_,
-    1 x 1, 2 x 2 and 4 x 4 of them by default, or overlapping Gaussians or triangles on a regular
-    grid.
+    with the exponent :math:`q` = ``power``, or with another ``pooling`` than the sum. The windows
+    are the cells of a spatial pyramid [1]_, 1 x 1, 2 x 2 and 4 x 4 of them by default, or
+    overlapping Gaussians or triangles on a regular grid.
 
     Parameters
     ----------

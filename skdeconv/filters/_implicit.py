@@ -18,10 +18,10 @@ _STEPS = 3
 class ImplicitStatistics:
     """Least-squares problem of the filters, in terms of the maps instead of a Gram matrix.
 
-    It replaces ``Statistics``: the same problem with the same fading of earlier mini-batches, but
-    without a Gram matrix. The memory is proportional to the number of stored non-zero coefficients
-    instead of the square of the number of filter entries. NaN marks missing pixels of the images,
-    independently for each channel.
+    It replaces ``Statistics``: the same problem with the same fading of earlier mini-batches, of
+    which it keeps the last ones, but without a Gram matrix. The memory is proportional to the
+    number of stored non-zero coefficients instead of the square of the number of filter entries.
+    NaN marks missing pixels of the images, independently for each channel.
 
     Parameters
     ----------

@@ -211,7 +211,11 @@ def _toeplitz(correlation, h, w):
 
 
 def _step_lengths(gram, taps):
-    """Reciprocals of upper bounds on the norms of the diagonal blocks; zero for unused filters."""
+    """Reciprocals of upper bounds on the norms of the diagonal blocks; zero for unused filters.
+
+    A filter whose maps have faded away counts as unused: the reciprocal of a subnormal norm, or its
+    quotient with squared scales, would overflow.
+    """
     blocks = np.abs(np.stack([gram[k : k + taps, k : k + taps] for k in range(0, len(gram), taps)]))
     # For any positive v the norm is at most the largest quotient of |G| v and v. Powers of |G| let
     # it fall towards the norm of |G|. Rows of zeros are left out.
@@ -222,4 +226,5 @@ def _step_lengths(gram, taps):
         largest = product.max(axis=1, keepdims=True)
         vector = product / np.where(largest > 0, largest, 1)
     bound = bound.max(axis=(1, 2))
-    return np.divide(1.0, bound, out=np.zeros_like(bound), where=bound > 0)
+    used = bound > np.finfo(bound.dtype).tiny ** 0.5
+    return np.divide(1.0, bound, out=np.zeros_like(bound), where=used)

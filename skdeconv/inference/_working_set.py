@@ -22,7 +22,7 @@ class WorkingSet:
     Attributes
     ----------
     index : ndarray of int64 of shape (n_chosen,)
-        ``sample * n_coefficients + position``, sorted by sample.
+        ``sample * n_coefficients + position``, sorted by sample, column, row and filter.
     values : ndarray of shape (n_chosen,)
         Values of the coefficients.
     """

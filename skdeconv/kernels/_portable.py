@@ -165,7 +165,8 @@ def draw_patches(corner, kernel, values, filters, line, n_pixels, size) -> np.nd
         np.bincount(under, weights=(values[:, None] * plane).ravel(), minlength=n_pixels)
         for plane in np.moveaxis(taps, 2, 0)
     ]
-    return np.stack(planes, axis=1)
+    # bincount counts in integers where there are no weights.
+    return np.stack(planes, axis=1).astype(np.float64, copy=False)
 
 
 def subtract_unseen(gram, corner, kernel, values, known, line, size) -> None:

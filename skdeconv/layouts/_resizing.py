@@ -6,33 +6,36 @@ import numpy as np
 from scipy import ndimage
 
 
-def resized(images, longer: int) -> list[np.ndarray]:
-    """Resize a collection of images.
+def resized(images, *longer: int) -> list[list[np.ndarray]]:
+    """Resize a collection of images to several sizes, reading each image once.
 
     Parameters
     ----------
     images : Images
         The images; NaN marks a missing pixel.
-    longer : int
-        Longer side of the resized images.
+    *longer : int
+        Longer sides of the resized images.
 
     Returns
     -------
-    images : list of ndarray of shape (n_channels, height, width)
-        The resized images.
+    images : list of list of ndarray of shape (n_channels, height, width)
+        For each size the resized images.
     """
-    result, positions = [None] * len(images), np.arange(len(images))
+    results, positions = [[None] * len(images) for _ in longer], np.arange(len(images))
     for part in images.portions():
         stack = images.stack(part)
-        size = scaled(stack.shape[2:], longer)
+        sizes = [scaled(stack.shape[2:], side) for side in longer]
         for i, image in zip(positions[part], stack, strict=True):
-            result[i] = _over_known(image, size)
-    return result
+            for result, size in zip(results, sizes, strict=True):
+                result[i] = _over_known(image, size)
+    return results
 
 
 def scaled(size, longer):
     """(height, width) after resizing to a longer side; the one row of a signal stays one."""
-    return tuple(1 if n == 1 < max(size) else max(1, round(n * longer / max(size))) for n in size)
+    if max(size) == 1:
+        return 1, longer
+    return tuple(1 if n == 1 else max(1, round(n * longer / max(size))) for n in size)
 
 
 def _over_known(image, size):

@@ -95,7 +95,7 @@ class Resizer(Transformer, BaseEstimator):
         """
         with restored_on_failure(self):
             check_integer("size", self.size, min_val=1)
-            images = check_images(self, X, image_shape=self.image_shape, reset=True, power=0)
+            images = check_images(self, X, image_shape=self.image_shape, reset=True, power=1)
             self.image_shape_ = images.image_shape
         return self
 
@@ -123,8 +123,8 @@ class Resizer(Transformer, BaseEstimator):
         """
         check_is_fitted(self, "image_shape_")
         check_integer("size", self.size, min_val=1)
-        images = check_images(self, X, reset=False, power=0)
-        result, shape = resized(images, self.size), images.image_shape
+        images = check_images(self, X, reset=False, power=1)
+        (result,), shape = resized(images, self.size), images.image_shape
         if images.layout != "list":
             result = np.stack(result)
             shape = self._resized_shape(shape)
@@ -136,25 +136,27 @@ class Resizer(Transformer, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Only checked against the names seen in ``fit``.
+            Names of the input, which are checked against those seen in ``fit``.
 
         Returns
         -------
         names : ndarray of str objects
             ``x3`` for a sample of a signal, ``y2_x3`` for a pixel of an image, and ``y2_x3_c1``
-            for a channel of it.
+            for a channel of it. Images in a list have no common columns: without names of the input
+            one per channel, x0, x1, ...
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         ValueError
-            If ``input_features`` are not those seen in ``fit``, or images differ in size.
+            If ``input_features`` are not those seen in ``fit``.
         """
         check_is_fitted(self, "image_shape_")
+        if not hasattr(self, "n_features_in_"):
+            names = [f"x{i}" for i in range(full_shape(self.image_shape_)[2])]
+            return np.array(names if input_features is None else input_features, dtype=object)
         check_input_features(self, input_features)
-        if None in self.image_shape_:
-            raise ValueError("Images of different sizes have no common columns.")
         shape = self._resized_shape(self.image_shape_)
         axes = ("x",) if len(shape) == 1 else ("y", "x", "c")[: len(shape)]
         names = [

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.callbacks import DeepRecorder
 from reference.contract import assert_number_of_checks, configurations, parameters_of
-from reference.images import images_of
+from reference.images import Reading, images_of
 from scipy.sparse import issparse
 from sklearn import __version__, config_context
 from sklearn.base import clone
@@ -23,7 +23,6 @@ from skdeconv.preprocessing import LocalContrastNormalizer, Resizer, as_signals
 FILTERS = np.random.default_rng(0).normal(size=(4, 3, 3, 1))
 POOLED = make_pipeline(OnePassEncoder(FILTERS), SpatialPyramid((1, 2), pooling="mean"))
 IMAGES = images_of(9, 8, n_samples=8)
-# Their input may be a signal of one sample.
 ESTIMATORS = configurations([Multiscale(POOLED, (12, 6))])
 
 
@@ -90,6 +89,36 @@ def test_mean_pooling_does_not_grow_with_the_size():
     assert_allclose(mean * IMAGES[0].size, total, rtol=1e-10)
 
 
+def test_a_signal_of_one_sample_is_like_others():
+    pooled = make_pipeline(OnePassEncoder(FILTERS[:, :1]), SpatialPyramid((1, 2), pooling="mean"))
+    scales, signals = Multiscale(pooled, (8, 4)), [np.arange(9.0), np.arange(5.0), np.ones(1)]
+    few = scales.fit_transform(as_signals(signals[:2]))
+    assert_array_equal(scales.fit_transform(as_signals(signals))[:2], few)
+
+
+def test_images_are_read_once_for_the_check_and_once_for_all_sizes():
+    images = Reading(IMAGES)
+    Multiscale(POOLED, (8, 5, 3)).fit(IMAGES).transform(images)
+    assert images.n_read <= 2 * len(IMAGES) + 1
+
+
+def test_the_size_at_which_nothing_is_known_is_named():
+    holes = np.full((30, 30), np.nan)
+    holes[::3, ::3] = np.arange(100.0).reshape(10, 10)
+    images = [*images_of(30, 30, n_samples=3), holes]
+    layer = DeconvNetLayer(4, 3, lam=5.0, max_iter=1, random_state=0, output="maps")
+    scales = Multiscale(make_pipeline(layer, SpatialPyramid()), (30, 15)).fit(images)
+    with pytest.raises(ValueError, match="no known pixel") as raised:
+        scales.transform(images)
+    assert any("resized to 15 pixels" in note for note in raised.value.__notes__)
+
+
+def test_names_behind_a_resizer():
+    mixed = [IMAGES[0], IMAGES[1][:5], IMAGES[2][:, :6]]
+    model = make_pipeline(Resizer(6), *clone(POOLED)).fit(mixed)
+    assert len(model.get_feature_names_out()) == model.transform(mixed).shape[1]
+
+
 def test_sparse_rows():
     flat = FunctionTransformer(lambda images: np.stack([one.ravel() for one in images]))
     sparse = make_pipeline(flat, FunctionTransformer(_to_csr))
@@ -133,7 +162,13 @@ def test_callbacks_reach_the_layer():
 
 @pytest.mark.parametrize(
     ("sizes", "error"),
-    [((), ValueError), ((4, 0), ValueError), (7, TypeError), ((4, 2.5), TypeError)],
+    [
+        ((), ValueError),
+        ((4, 0), ValueError),
+        ((4, 5, 4), ValueError),
+        (7, TypeError),
+        ((4, 2.5), TypeError),
+    ],
 )
 def test_wrong_sizes(sizes, error):
     with pytest.raises(error, match="sizes"):

@@ -88,6 +88,25 @@ def test_fading_to_nothing_leaves_only_what_is_new(problem):
     np.testing.assert_allclose(statistics.cross, cross, atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_filter_that_has_faded_away_is_left_alone(dtype):
+    statistics, rng = Statistics((2, 1, 1, 3), dtype), np.random.default_rng(0)
+    both = csr_array(rng.standard_normal((1, 2 * 12)))
+    image = rng.standard_normal((1, 1, 1, 10))
+    statistics.add(both, image)
+    last = csr_array(np.concatenate([both.toarray()[:, :12], np.zeros((1, 12))], axis=1))
+    flat = rng.standard_normal((6, 1)) / 3
+    seen = set()
+    for _ in range(400):
+        statistics.fade(0.05)
+        statistics.add(last, image)
+        found = statistics.descend(flat.copy(), 1.0)
+        assert np.isfinite(found).all()
+        assert (found[:3] != flat[:3]).all()
+        seen.add(bool((found[3:] == flat[3:]).all()))
+    assert seen == {False, True}
+
+
 def test_rescaling_follows_the_maps(problem):
     filters_shape, images_shape, maps, images = problem
     norms = np.linspace(0.5, 2, filters_shape[0])

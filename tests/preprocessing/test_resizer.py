@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.contract import assert_number_of_checks, configurations, parameters_of
 
-from skdeconv.preprocessing import Resizer
+from skdeconv.preprocessing import Resizer, as_signals
 
 ESTIMATORS = [Resizer(), *configurations([Resizer(4)])]
 
@@ -43,7 +43,7 @@ def test_sides_range_and_dtype(height, width, n_channels, size, dtype):
     assert max(result.shape[:2]) == size
     for before, after in zip(image.shape[:2], result.shape[:2], strict=True):
         assert after == 1 or abs(after - before * size / longer) <= 0.5
-        assert after == 1 or before > 1 or longer == 1
+        assert after == 1 or before > 1 or (longer == 1 and after == size)
     assert result.dtype == dtype
     rounding = 16 * np.finfo(dtype).eps
     for one, other in zip(result.T, image.T, strict=True):
@@ -102,9 +102,25 @@ def test_names():
     grey = Resizer(2).fit(images[..., 0])
     assert list(grey.get_feature_names_out()) == ["y0_x0", "y1_x0"]
     assert list(Resizer(2).fit(np.eye(4)).get_feature_names_out()) == ["x0", "x1"]
+    # Images in a list have no columns, and must not prevent the names of a step behind.
     mixed = Resizer(2).fit([np.eye(3), np.eye(4)])
-    with pytest.raises(ValueError, match="no common columns"):
-        mixed.get_feature_names_out()
+    assert list(mixed.get_feature_names_out()) == ["x0"]
+
+
+def test_a_signal_of_one_sample_stays_a_signal():
+    assert Resizer(5).fit_transform(np.ones((3, 1))).shape == (3, 5)
+    assert len(Resizer(5).fit(np.ones((3, 1))).get_feature_names_out()) == 5
+    mixed = Resizer(5).fit_transform(as_signals([np.ones(1), np.ones(3)]))
+    assert [one.shape[:2] for one in mixed] == [(1, 5), (1, 5)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_pixels_do_not_overflow(dtype):
+    largest = np.finfo(dtype).max
+    assert np.isfinite(Resizer(6).fit_transform(np.full((1, 13, 9), largest / 2**30))).all()
+    if dtype == np.float64:
+        with pytest.raises(ValueError, match="overflow"):
+            Resizer(6).fit(np.full((1, 13, 9), largest))
 
 
 # Missing pixels
